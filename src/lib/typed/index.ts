@@ -1,0 +1,2 @@
+export type * from "./descriptors.ts";
+export type * from "./modules.ts";
