@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+/**
+ * The command `osmod`: reads the verb, runs it, prints problems, and ends with the verb's exit code.
+ * Ctrl-C aborts what is running, which leaves nothing but garbage behind, and ends with 130.
+ */
+import { ProblemError, renderProblems } from "../problems/index.ts";
+import { usage, verbs } from "./verbs.ts";
+
+const EXIT_PROBLEM = 1;
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") {
+    process.stdout.write(`${usage()}\n`);
+    return name === undefined ? EXIT_USAGE : 0;
+  }
+  const load = verbs.get(name === "--version" || name === "-V" ? "version" : name);
+  if (load === undefined) {
+    process.stderr.write(`osmod: there is no verb "${name}"\n\n${usage()}\n`);
+    return EXIT_USAGE;
+  }
+  const abort = new AbortController();
+  const interrupt = () => abort.abort();
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
+  try {
+    const verb = await load.run();
+    return await verb(rest, abort.signal);
+  } catch (error) {
+    if (abort.signal.aborted) {
+      process.stderr.write("osmod: stopped; nothing half-made was left behind\n");
+      return EXIT_INTERRUPTED;
+    }
+    return report(error);
+  } finally {
+    process.removeListener("SIGINT", interrupt);
+    process.removeListener("SIGTERM", interrupt);
+  }
+}
+
+/** Problems are for the user; anything else is a fault of ours and shows its stack. */
+function report(error: unknown): number {
+  if (error instanceof ProblemError) {
+    const color = process.stderr.isTTY === true && process.env["NO_COLOR"] === undefined;
+    process.stderr.write(`${renderProblems(error.problems, { color })}\n`);
+    return error.has("usage") ? EXIT_USAGE : EXIT_PROBLEM;
+  }
+  process.stderr.write(`osmod: internal error, please report it:\n${error instanceof Error ? error.stack : error}\n`);
+  return EXIT_PROBLEM;
+}
+
+process.exitCode = await main(process.argv.slice(2));

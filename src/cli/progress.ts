@@ -1,0 +1,85 @@
+/**
+ * What a build shows while it runs: one line that changes on a terminal, plain lines otherwise, all on stderr.
+ *
+ *     [ 41/270] fetching 8 (31.2 MB, 9.4 MB/s), building 2: unpack-nginx-1.26.3
+ *
+ * The plan's size is the denominator, so the number only grows. Nothing is printed when nothing is to be done.
+ */
+import type { BuildEvent, Plan } from "../store/index.ts";
+
+const REDRAW_MS = 80;
+
+/** Receives a build's events; `end` leaves the terminal clean. */
+export interface Progress {
+  readonly onEvent: (event: BuildEvent) => void;
+  readonly end: () => void;
+}
+
+/** Choose the display that fits the stream. */
+export function showProgress(plan: Plan, stream: NodeJS.WriteStream = process.stderr): Progress {
+  const total = plan.fetch.length + plan.build.length;
+  if (total === 0) return { onEvent: () => {}, end: () => {} };
+  return stream.isTTY === true && process.env["TERM"] !== "dumb" ? liveLine(total, stream) : plainLines(total, stream);
+}
+
+function plainLines(total: number, stream: NodeJS.WriteStream): Progress {
+  let done = 0;
+  const started = Date.now();
+  stream.write(`${total} to do\n`);
+  return {
+    onEvent: (event) => {
+      if (event.type !== "done") return;
+      done += 1;
+      stream.write(`[${String(done).padStart(String(total).length)}/${total}] ${event.drv.name}\n`);
+    },
+    end: () => stream.write(`${done} of ${total} done in ${seconds(Date.now() - started)}\n`),
+  };
+}
+
+function liveLine(total: number, stream: NodeJS.WriteStream): Progress {
+  const started = Date.now();
+  const running = new Map<string, { name: string; fetch: boolean }>();
+  const received = new Map<string, number>();
+  let done = 0;
+  let drawn = 0;
+  const draw = (): void => {
+    const now = Date.now();
+    if (now - drawn < REDRAW_MS) return;
+    drawn = now;
+    const bytes = [...received.values()].reduce((sum, n) => sum + n, 0);
+    const fetching = [...running.values()].filter((job) => job.fetch).length;
+    const building = [...running.values()].filter((job) => !job.fetch);
+    const parts = [
+      fetching > 0 ? `fetching ${fetching} (${megabytes(bytes)}, ${megabytes(bytes / ((now - started) / 1000))}/s)` : "",
+      building.length > 0 ? `building ${building.length}: ${building[0]?.name}` : "",
+    ].filter((part) => part !== "");
+    const line = `[${String(done).padStart(String(total).length)}/${total}] ${parts.join(", ")}`;
+    stream.write(`\r\u001b[K${line.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}`);
+  };
+  const timer = setInterval(draw, REDRAW_MS);
+  timer.unref();
+  return {
+    onEvent: (event) => {
+      const id = event.drv.drvPath;
+      if (event.type === "start") running.set(id, { name: event.drv.name, fetch: event.fetch });
+      else if (event.type === "fetch-progress") received.set(id, event.received);
+      else if (event.type === "done" || event.type === "fail") {
+        running.delete(id);
+        if (event.type === "done") done += 1;
+      }
+      draw();
+    },
+    end: () => {
+      clearInterval(timer);
+      stream.write(`\r\u001b[K${done} of ${total} done in ${seconds(Date.now() - started)}\n`);
+    },
+  };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,65 @@
+/** The table of verbs: what each is called, what it is for, and where it lives. A verb's file is loaded when it is run. */
+
+/** Runs one verb with the arguments after its name; resolves to the exit code. */
+export type Verb = (argv: readonly string[], signal: AbortSignal) => Promise<number>;
+
+interface Entry {
+  readonly summary: string;
+  readonly run: () => Promise<Verb>;
+}
+
+/** Every verb by its name, in the order of the help text. */
+export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
+  [
+    "build-vm",
+    {
+      summary: "build the machine as a virtual machine and link its launcher as ./result",
+      run: async () => (await import("./build.ts")).buildVm,
+    },
+  ],
+  [
+    "build",
+    {
+      summary: "build the machine itself (system.build.toplevel) and link it as ./result",
+      run: async () => (await import("./build.ts")).buildToplevel,
+    },
+  ],
+  [
+    "dry-run",
+    {
+      summary: "list what build-vm would fetch and build, and do neither",
+      run: async () => (await import("./build.ts")).dryRun,
+    },
+  ],
+  [
+    "eval",
+    { summary: "print the merged configuration, or one option of it", run: async () => (await import("./eval.ts")).run },
+  ],
+  [
+    "explain",
+    { summary: "show where an option's value comes from, losers too", run: async () => (await import("./explain.ts")).run },
+  ],
+  [
+    "lock",
+    { summary: "pin the packages that the machine needs; --update moves the pins", run: async () => (await import("./lock.ts")).run },
+  ],
+  [
+    "why",
+    { summary: "say why a package is part of the machine", run: async () => (await import("./why.ts")).run },
+  ],
+  ["version", { summary: "print the version", run: async () => (await import("./version.ts")).run }],
+]);
+
+/** The help text. */
+export function usage(): string {
+  const width = Math.max(...[...verbs.keys()].map((name) => name.length));
+  const list = [...verbs].map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+  return [
+    "usage: osmod <verb> [options] [machine.ts]",
+    "",
+    ...list,
+    "",
+    "The machine's file defaults to ./machine.ts. `osmod <verb> --help` lists a verb's options.",
+    "Environment: OSMOD_STORE_ROOT (where the store lies), OSMOD_DEBIAN_MIRROR (the archive to fetch from).",
+  ].join("\n");
+}
