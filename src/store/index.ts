@@ -1,0 +1,45 @@
+/**
+ * `/nix/store`: what things are called, how they are described, and where they are made.
+ *
+ * `StoreScope` describes (pure), `openStore` makes (effects). Formats are exported for those who read other stores.
+ */
+export { type DerivationData, type DerivationOutput, parseDerivation, printDerivation } from "./aterm.ts";
+export { BASE32_ALPHABET, decodeBase32, encodeBase32 } from "./base32.ts";
+export { hashModulo, type Resolved, resolveDerivation, type Unresolved } from "./derivation.ts";
+export {
+  compressHash,
+  type Hash,
+  type HashAlgo,
+  isHashAlgo,
+  parseHash,
+  sameHash,
+  sha256,
+  toBase32,
+  toHex,
+  toSri,
+} from "./hash.ts";
+export { type Mention, mentions } from "./mentions.ts";
+export * from "./nar/index.ts";
+export {
+  type Derivation,
+  type DerivationInput,
+  originOf,
+  type ProvideSource,
+  type Source,
+  type SourceContent,
+  type StoreObject,
+} from "./objects.ts";
+export {
+  checkName,
+  type FixedMode,
+  fixedPath,
+  outputName,
+  outputPath,
+  parseStorePath,
+  STORE_DIR,
+  type StorePath,
+  storeBaseName,
+  textPath,
+} from "./path.ts";
+export { type DerivationSpec, type SourceSpec, StoreScope } from "./scope.ts";
+export type { BuildEvent, PathInfo, Plan, RealiseOptions, SandboxTool, Store } from "./store.ts";

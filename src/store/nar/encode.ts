@@ -1,0 +1,94 @@
+/**
+ * The NAR format, writing side.
+ *
+ * An archive is a sequence of strings, each a little-endian 64-bit length, the bytes, and zeros up to a multiple of
+ * eight. A node is written as
+ *
+ *     "(" "type" "regular" ["executable" ""] "contents" <bytes> ")"
+ *     "(" "type" "symlink" "target" <bytes> ")"
+ *     "(" "type" "directory" { "entry" "(" "name" <bytes> "node" <node> ")" } ")"
+ *
+ * after the string "nix-archive-1"; a directory's entries are in the order of their names' bytes.
+ *
+ * Archives are written through one buffer that its owner hands out whenever it is full: small strings then cost a copy
+ * each and no call into the hash.
+ */
+
+/** Large enough that per-chunk costs vanish, small enough for the second-level cache. */
+const CAPACITY = 256 * 1024;
+
+/** More than any string but file contents takes: a name has at most 255 bytes, a target at most 4095. */
+const HEADROOM = 8 * 1024;
+
+/** Fixed sequences of strings, encoded once. */
+export const TOKENS = {
+  start: strings("nix-archive-1"),
+  open: strings("(", "type"),
+  close: strings(")"),
+  regular: strings("regular", "contents"),
+  executable: strings("regular", "executable", "", "contents"),
+  symlink: strings("symlink", "target"),
+  directory: strings("directory"),
+  entry: strings("entry", "(", "name"),
+  node: strings("node"),
+} as const;
+
+/** The buffer an archive is written through. */
+export class NarBuffer {
+  readonly bytes: Buffer = Buffer.allocUnsafe(CAPACITY);
+  length = 0;
+
+  /** True when a few small strings might not fit any more; then {@link flush} first. */
+  get full(): boolean {
+    return this.length > CAPACITY - HEADROOM;
+  }
+
+  /** What was written, as a view that the next write overwrites. */
+  flush(): Uint8Array {
+    const chunk = this.bytes.subarray(0, this.length);
+    this.length = 0;
+    return chunk;
+  }
+
+  /** Write bytes that fit. */
+  raw(bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  /** Write a string that fits. */
+  string(bytes: Uint8Array): void {
+    this.size(bytes.length);
+    this.raw(bytes);
+    this.pad(bytes.length);
+  }
+
+  /** Write the length in front of a string. */
+  size(length: number): void {
+    this.bytes.writeUInt32LE(length % 0x1_0000_0000, this.length);
+    this.bytes.writeUInt32LE(Math.floor(length / 0x1_0000_0000), this.length + 4);
+    this.length += 8;
+  }
+
+  /** Write the zeros behind a string of this length. */
+  pad(length: number): void {
+    const zeros = padding(length);
+    this.bytes.fill(0, this.length, this.length + zeros);
+    this.length += zeros;
+  }
+}
+
+/** Number of zeros behind a string of this length. */
+export function padding(length: number): number {
+  return (8 - (length % 8)) % 8;
+}
+
+function strings(...items: readonly string[]): Buffer {
+  const parts: Buffer[] = [];
+  for (const item of items) {
+    const size = Buffer.alloc(8);
+    size.writeUInt32LE(item.length);
+    parts.push(size, Buffer.from(item), Buffer.alloc(padding(item.length)));
+  }
+  return Buffer.concat(parts);
+}
