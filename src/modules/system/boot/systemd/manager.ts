@@ -1,0 +1,202 @@
+/**
+ * systemd itself: the target it boots to, its own configuration file, its generators, and what is kept from running.
+ *
+ * Debian's packages bring services that serve a machine that is changed in place: they update caches in /usr and /etc
+ * after an upgrade, measure into a TPM, ask the questions of a first boot. On a machine whose /usr is in the store they
+ * have nothing to do, but each costs time at every boot. They are masked with the priority of `mkDefault`, so that one
+ * line brings any of them back: `systemd.units."fstrim.timer".enable = true`.
+ */
+import {
+  type Defs,
+  declareOptions,
+  define,
+  defineModule,
+  genAttrs,
+  mkDefault,
+  mkEnableOption,
+  mkIf,
+  mkMerge,
+  mkOption,
+  t,
+} from "../../../../lib/index.ts";
+import type { Package } from "../../../../packages/index.ts";
+import type { Std } from "../../../index.ts";
+import { environmentAssignment } from "./escape.ts";
+import { defaultPath, renderSections } from "./render.ts";
+import type { placementOptions } from "./unit-options.ts";
+import { directive, unitName } from "./unit-types.ts";
+
+export const options = declareOptions({
+  systemd: {
+    defaultUnit: mkOption({
+      type: unitName,
+      default: "multi-user.target",
+      description: "The unit that the machine boots to.",
+      example: "rescue.target",
+    }),
+    ctrlAltDelUnit: mkOption({
+      type: unitName,
+      default: "reboot.target",
+      description: "The unit that Ctrl-Alt-Del starts.",
+      example: "poweroff.target",
+    }),
+    enableEmergencyMode: mkOption({
+      type: t.bool,
+      default: true,
+      description:
+        "Whether a failed mount stops the boot with a shell on the console. Without it the machine boots on as far as " +
+        "it can, which is what one wants where nobody sits at the console.",
+      example: false,
+    }),
+    suppressedSystemUnits: mkOption({
+      type: t.listOf(unitName),
+      default: [],
+      description: "Packaged units that are masked: nothing can start them.",
+      example: ["systemd-backlight@.service"],
+    }),
+    packages: mkOption({
+      type: t.listOf(t.opaque<Package>("package")),
+      default: [],
+      description:
+        "Packages whose units the machine uses. They become part of the system, as with `environment.systemPackages`.",
+    }),
+    globalEnvironment: mkOption({
+      type: t.attrsOf(t.nullOr(t.oneOf([t.str, t.int, t.bool]))),
+      default: {},
+      description: "Environment variables of all services.",
+      example: { TZ: "UTC" },
+    }),
+    generators: mkOption({
+      type: t.attrsOf(t.path),
+      default: {},
+      description: "Programs that make units at boot, by name; `/dev/null` keeps a packaged one from running.",
+      example: { "systemd-gpt-auto-generator": "/dev/null" },
+    }),
+    settings: {
+      Manager: mkOption({
+        type: t.attrsOf(directive),
+        default: {},
+        description: "Settings of systemd itself, see systemd-system.conf(5).",
+        example: { DefaultTimeoutStopSec: "15s" },
+      }),
+    },
+    extraConfig: mkOption({
+      type: t.lines,
+      default: "",
+      description: "Further lines of the `[Manager]` section of systemd's configuration file.",
+      example: "DefaultLimitCORE=infinity",
+    }),
+    periodicMaintenance: mkEnableOption(
+      "Debian's timers for machines that are changed in place: package index updates, trimming, the database of manual pages",
+    ),
+  },
+});
+
+type UnitDefinition = Defs<typeof placementOptions>;
+
+/** Units that only make sense where packages are installed and upgraded in place. */
+const firstBootAndUpgrade = [
+  "ldconfig.service",
+  "systemd-firstboot.service",
+  "systemd-hwdb-update.service",
+  "systemd-journal-catalog-update.service",
+  "systemd-sysusers.service",
+  "systemd-update-done.service",
+  "sshd-keygen.service",
+];
+/** Units for hardware and boot loaders that the machine does not have. */
+const otherMachines = [
+  "cryptdisks-early.service",
+  "cryptdisks.service",
+  "getty-static.service",
+  "hwclock.service",
+  "rc-local.service",
+  "systemd-battery-check.service",
+  "systemd-boot-random-seed.service",
+  "systemd-bsod.service",
+  "systemd-hibernate-clear.service",
+  "systemd-pcrextend.socket",
+  "systemd-pcrlock.socket",
+  "systemd-pcrmachine.service",
+  "systemd-pcrphase-sysinit.service",
+  "systemd-pcrphase.service",
+  "systemd-sysext.socket",
+  "systemd-tpm2-setup-early.service",
+  "systemd-tpm2-setup.service",
+  "systemd-initctl.socket",
+  "x11-common.service",
+];
+/** Work that Debian does from time to time. */
+const maintenance = [
+  "apt-daily-upgrade.timer",
+  "apt-daily.timer",
+  "dpkg-db-backup.timer",
+  "e2scrub_all.timer",
+  "e2scrub_reap.service",
+  "fstrim.timer",
+  "man-db.timer",
+];
+/** Generators whose input a machine made of modules does not have. */
+const idleGenerators = [
+  "systemd-gpt-auto-generator",
+  "systemd-hibernate-resume-generator",
+  "systemd-rc-local-generator",
+  "systemd-ssh-generator",
+  "systemd-system-update-generator",
+  "systemd-sysv-generator",
+  "systemd-tpm2-generator",
+];
+
+/** The module that configures systemd itself. */
+export default defineModule<Std>({
+  options,
+  config: ({ config }) => {
+    const cfg = config.systemd;
+    const masked = (units: readonly string[]) =>
+      genAttrs(units, () => define<UnitDefinition>({ enable: mkDefault(false) }));
+    return define({
+      systemd: {
+        units: mkMerge([
+          masked([...firstBootAndUpgrade, ...otherMachines]),
+          mkIf(() => !cfg.periodicMaintenance, masked(maintenance)),
+          mkIf(() => !cfg.enableEmergencyMode, masked(["emergency.service", "emergency.target"])),
+          () => genAttrs(cfg.suppressedSystemUnits, () => define<UnitDefinition>({ enable: false })),
+        ]),
+        generators: genAttrs(idleGenerators, () => mkDefault("/dev/null")),
+        settings: {
+          Manager: {
+            // Services find set-user-id programs first, as log-in shells do.
+            DefaultEnvironment: () =>
+              Object.entries({ PATH: defaultPath, ...cfg.globalEnvironment })
+                .filter(([, value]) => value !== null)
+                .map(([name, value]) => environmentAssignment(name, String(value))),
+          },
+        },
+      },
+      environment: {
+        systemPackages: () => cfg.packages,
+        etc: mkMerge([
+          {
+            "systemd/system.conf": {
+              text: () =>
+                renderSections("systemd.settings", [["Manager", cfg.settings.Manager]]) + withNewline(cfg.extraConfig),
+            },
+            // A machine that boots for the first time applies presets: Debian's say "enable everything".
+            "systemd/system-preset/00-osmod.preset": { text: "ignore *\n" },
+          },
+          () =>
+            Object.fromEntries(
+              Object.entries(cfg.generators).map(([name, source]) => [
+                `systemd/system-generators/${name}`,
+                define({ source: () => source }),
+              ]),
+            ),
+        ]),
+      },
+    });
+  },
+});
+
+function withNewline(text: string): string {
+  return text === "" || text.endsWith("\n") ? text : `${text}\n`;
+}
