@@ -1,0 +1,254 @@
+/** The main job, end to end: build examples/web as an ordinary user, boot it, use it, power it off, boot it again. */
+import type { ChildProcess } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import ssh from "ssh2";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GuestConsole } from "../helpers/console.ts";
+import { Installed } from "../helpers/installed.ts";
+
+const key = ssh.utils.generateKeyPairSync("ed25519");
+const home = new Installed("session");
+let directory: string;
+let port: number;
+let sshPort: number;
+let vm: ChildProcess;
+let guest: GuestConsole;
+let portsBefore: ReadonlySet<number>;
+
+beforeAll(async () => {
+  directory = home.copy("examples/web", "a machine");
+  writeMachine("first page");
+  port = await freePort();
+  sshPort = await freePort();
+  portsBefore = listeningPorts();
+});
+
+afterAll(() => {
+  vm?.kill("SIGKILL");
+  home.remove();
+});
+
+describe("osmod build-vm", () => {
+  it("builds the machine and says how to start it", async () => {
+    const { code, stdout, stderr } = await home.osmod(["build-vm", "test-machine.ts"], { cwd: directory });
+    expect(stderr).not.toContain("error");
+    expect(code).toBe(0);
+    expect(stdout).toContain("./result/bin/run-web-vm");
+    expect(readlinkSync(join(directory, "result"))).toContain(`${home.storeRoot}/nix/store/`);
+  });
+
+  it("does nothing the second time", async () => {
+    const before = realpathSync(join(directory, "result"));
+    const { code, stderr } = await home.osmod(["build-vm", "test-machine.ts"], { cwd: directory });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(realpathSync(join(directory, "result"))).toBe(before);
+  });
+});
+
+describe("the first start", () => {
+  beforeAll(async () => {
+    start();
+    await guest.login("root", "root");
+  });
+
+  it("serves the page on the port that 2009's QEMU_OPTS forwards", async () => {
+    expect(await fetchPage()).toContain("first page");
+  });
+
+  it("opens no port on the host but the forwarded ones", () => {
+    const opened = [...listeningPorts()].filter((p) => !portsBefore.has(p));
+    expect(opened.sort()).toEqual([port, sshPort].sort());
+  });
+
+  it("lets a user in over ssh by the key that the machine names", async () => {
+    expect(await overSsh("alice", "id -un; id -Gn")).toMatch(/^alice\n.*wheel/);
+  });
+
+  it("mounts the store read-only over cifs", async () => {
+    expect(await guest.succeed("mount | grep ' /nix/store '")).toMatch(/ type cifs \(ro,/);
+  });
+
+  it("refuses root's writes to the store, at the server too", async () => {
+    const { code } = await guest.run("mount -o remount,rw /nix/store; touch /nix/store/written");
+    expect(code).not.toBe(0);
+    expect((await guest.run("echo x >> /run/current-system/init")).code).not.toBe(0);
+    expect(readdirSync(join(home.storeRoot, "nix/store"))).not.toContain("written");
+  });
+
+  it("shows the closure of the machine and nothing else of the store", async () => {
+    const seen = new Set((await guest.succeed("ls -A /nix/store")).trim().split("\n"));
+    const all = readdirSync(join(home.storeRoot, "nix/store")).filter((name) => !name.startsWith("."));
+    const outside = all.filter((name) => !seen.has(name));
+    expect(outside.length).toBeGreaterThan(10);
+    for (const name of outside.slice(0, 3)) {
+      expect((await guest.run(`test -e '/nix/store/${name}'`)).code).not.toBe(0);
+    }
+  });
+
+  it("shows every name that Linux allows, with its content, and links as links", async () => {
+    const listing = await guest.succeed(
+      'cd $(cat /etc/odd-names) && for f in *; do [ -L "$f" ] || echo "$f=$(cat "$f")"; done; readlink link absolute',
+    );
+    expect(listing.trim().split("\n").sort()).toEqual(
+      [...oddNames.map((name) => `${name}=content of ${name}`), "a:b", "/etc/passwd"].sort(),
+    );
+  });
+
+  it("ignores the machine's own file systems, which osmod eval still shows", async () => {
+    expect(await guest.succeed("findmnt -no SOURCE,FSTYPE / || mount | grep ' / '")).toMatch(/\/dev\/vda.*ext4/);
+    const { stdout } = await home.osmod(["eval", "test-machine.ts", "fileSystems", "--json"], { cwd: directory });
+    expect(JSON.parse(stdout)["/"].device).toBe("/dev/disk/by-label/web-root");
+  });
+
+  it("has no failed unit", async () => {
+    expect(await guest.succeed("systemctl --failed --no-legend --plain")).toBe("");
+  });
+
+  it("refuses a second start on the same disk with a message that says why", async () => {
+    const second = await home.run(join(directory, "result/bin/run-web-vm"), [], { cwd: directory });
+    expect(second.code).not.toBe(0);
+    expect(second.stderr).toMatch(/web\.qcow2/);
+    expect(second.stderr).toMatch(/in use|already/i);
+    expect(await fetchPage()).toContain("first page");
+  });
+
+  it("powers off with exit code 0 and leaves only its disk behind", async () => {
+    await guest.succeed("echo precious > /root/kept; sync");
+    guest.send("poweroff");
+    expect(await exitCode(vm)).toBe(0);
+    expect(readdirSync(directory).sort()).toEqual(
+      ["machine.ts", "osmod.lock.json", "result", "test-machine.ts", "web.qcow2"].sort(),
+    );
+  });
+});
+
+describe("after a rebuild", () => {
+  it("starts the new machine on the old disk", async () => {
+    writeMachine("second page");
+    expect((await home.osmod(["build-vm", "test-machine.ts"], { cwd: directory })).code).toBe(0);
+    start();
+    await guest.login("root", "root");
+    expect(await fetchPage()).toContain("second page");
+    expect(await guest.succeed("cat /root/kept")).toBe("precious\n");
+    guest.send("poweroff");
+    expect(await exitCode(vm)).toBe(0);
+  });
+});
+
+const oddNames = [
+  "a:b",
+  "back\\slash",
+  "question?",
+  "star*",
+  "pipe|",
+  "less<more>",
+  'quote"',
+  "trailing.",
+  "trailing ",
+  "CON",
+  "case",
+  "CASE",
+  "ümlaut",
+];
+
+/** examples/web plus a page of its own, a key, and a store path full of names that other systems forbid. */
+function writeMachine(page: string): void {
+  writeFileSync(
+    join(directory, "test-machine.ts"),
+    `import { define, defineMachine, mkForce } from "osmod";
+import web from "./machine.ts";
+
+const names: readonly string[] = ${JSON.stringify(oddNames)};
+const quote = (text: string) => "'" + text.replaceAll("'", "'\\\\''") + "'";
+
+export default defineMachine({
+  imports: [web],
+  config: ({ pkgs }) =>
+    define({
+      virtualisation: { forwardPorts: mkForce([]) },
+      users: { users: { alice: { openssh: { authorizedKeys: { keys: [${JSON.stringify(key.public)}] } } } } },
+      services: { nginx: { virtualHosts: { localhost: { root: mkForce(() => \`\${pkgs.writeTree("page", { "index.html": { text: ${JSON.stringify(page)} } })}\`) } } } },
+      environment: {
+        etc: {
+          "odd-names": {
+            text: () => \`\${pkgs.runCommand("odd-names", {}, ["mkdir $out && cd $out", ...names.map((n) => \`printf '%s\\\\n' \${quote("content of " + n)} > \${quote(n)}\`), "ln -s a:b link", "ln -s /etc/passwd absolute"].join("\\n"))}\`,
+          },
+        },
+      },
+    }),
+});
+`,
+  );
+  home.giveAll(directory);
+}
+
+function start(): void {
+  vm = home.start(join(directory, "result/bin/run-web-vm"), [], {
+    cwd: directory,
+    env: { QEMU_OPTS: `-redir tcp:${port}::80 -redir tcp:${sshPort}::22` },
+  });
+  if (vm.stdin === null || vm.stdout === null) throw new Error("the launcher has no console");
+  guest = new GuestConsole(vm.stdin, vm.stdout);
+  vm.stderr?.on("data", (chunk: Buffer) => {
+    guest.transcript += chunk.toString();
+  });
+}
+
+function exitCode(child: ChildProcess): Promise<number | null> {
+  return child.exitCode === null
+    ? new Promise((resolve) => child.once("close", (code) => resolve(code)))
+    : Promise.resolve(child.exitCode);
+}
+
+async function fetchPage(): Promise<string> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await (await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(10_000) })).text();
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
+
+function overSsh(username: string, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const client = new ssh.Client();
+    client.on("error", reject);
+    client.on("ready", () => {
+      client.exec(command, (error, stream) => {
+        if (error !== undefined) return reject(error);
+        let output = "";
+        stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+        stream.on("close", () => {
+          client.end();
+          resolve(output);
+        });
+      });
+    });
+    client.connect({ host: "127.0.0.1", port: sshPort, username, privateKey: key.private, readyTimeout: 120_000 });
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
+
+/** Ports on which something listens, from the kernel's own tables. */
+function listeningPorts(): ReadonlySet<number> {
+  const listen = "0A";
+  const lines = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => readFileSync(file, "utf8").split("\n").slice(1));
+  return new Set(
+    lines
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[3] === listen)
+      .map((fields) => Number.parseInt(fields[1]?.split(":").at(-1) ?? "0", 16)),
+  );
+}

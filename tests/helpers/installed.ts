@@ -1,0 +1,151 @@
+/**
+ * osmod as its users have it: packed, installed by npm into a folder of its own, and run by an ordinary user.
+ *
+ * The folder's name has a space in it and so has the store's root, and when the tests themselves run as root every
+ * command is run under another user id, because nothing of osmod may need root.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** An id that no file of the host belongs to. */
+const ORDINARY_ID = 54_321;
+
+export const projectRoot = fileURLToPath(new URL("../..", import.meta.url));
+
+/** What a finished command gave. */
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How to run a command of the installed osmod. */
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with the process as soon as it runs. */
+  readonly started?: (child: ChildProcess) => void;
+}
+
+/** One installation, with a working directory and a store. */
+export class Installed {
+  /** Everything of this installation lies below; has a space in its name. */
+  readonly home: string;
+  /** The store's root, kept from one run of the tests to the next. */
+  readonly storeRoot: string;
+  readonly #user = process.getuid?.() === 0 ? { uid: ORDINARY_ID, gid: ORDINARY_ID } : {};
+
+  constructor(name: string, options: { readonly ownStore?: boolean } = {}) {
+    this.home = mkdtempSync(join(tmpdir(), `osmod ${name} `));
+    this.storeRoot = options.ownStore ? join(this.home, "my store") : sharedStore();
+    this.makeDirectory(this.storeRoot);
+    this.#give(this.home);
+    installInto(join(tmpdir(), `osmod-installed-${process.pid}`));
+  }
+
+  /** Make a directory that belongs to the ordinary user. */
+  makeDirectory(path: string): string {
+    mkdirSync(path, { recursive: true });
+    this.#give(path);
+    return path;
+  }
+
+  /** Copy a file or folder of the project to a place below `home` where the ordinary user may write. */
+  copy(from: string, to: string): string {
+    const target = join(this.home, to);
+    cpSync(join(projectRoot, from), target, {
+      recursive: true,
+      filter: (source) => !["osmod.lock.json", "node_modules", "result"].includes(basename(source)),
+    });
+    this.giveAll(target);
+    return target;
+  }
+
+  /** Hand a tree to the ordinary user. */
+  giveAll(path: string): void {
+    this.#give(path);
+    for (const entry of readdirSync(path, { recursive: true, withFileTypes: true })) {
+      this.#give(join(entry.parentPath, entry.name));
+    }
+  }
+
+  /** The environment of every command: a home of its own, the store, and nothing of the host's but the path. */
+  environment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+    const kept = ["PATH", "OSMOD_DEBIAN_MIRROR", "OSMOD_DEBIAN_SECURITY_MIRROR", "NODE_EXTRA_CA_CERTS", "http_proxy"];
+    const inherited = kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
+    return { ...Object.fromEntries(inherited), HOME: this.home, OSMOD_STORE_ROOT: this.storeRoot, ...extra };
+  }
+
+  /** Run `osmod …` to its end. */
+  osmod(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    const main = join(tmpdir(), `osmod-installed-${process.pid}`, "node_modules/osmod/dist/cli/main.js");
+    return this.run(process.execPath, [main, ...args], options);
+  }
+
+  /** Run any program as the ordinary user, to its end. */
+  run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    return new Promise((resolve, reject) => {
+      const child = this.start(program, args, options);
+      let stdout = "";
+      let stderr = "";
+      child.stdout?.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
+      child.stderr?.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
+      child.on("error", reject);
+      child.on("close", (code) => resolve({ code, stdout, stderr }));
+      child.stdin?.end();
+      options.started?.(child);
+    });
+  }
+
+  /** Start any program as the ordinary user. */
+  start(program: string, args: readonly string[], options: RunOptions = {}): ChildProcess {
+    return spawn(program, [...args], {
+      cwd: options.cwd ?? this.home,
+      env: this.environment(options.env),
+      stdio: "pipe",
+      ...this.#user,
+    });
+  }
+
+  /** Remove the working directory; the shared store stays for the next run. */
+  remove(): void {
+    execFileSync("chmod", ["-R", "u+w", this.home]);
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  #give(path: string): void {
+    const { uid, gid } = this.#user;
+    if (uid !== undefined && gid !== undefined) lchownSync(path, uid, gid);
+  }
+}
+
+/** The store that the tests share, so that a machine is fetched once. `OSMOD_TEST_STORE` may name another place. */
+function sharedStore(): string {
+  return process.env["OSMOD_TEST_STORE"] ?? join("/var/tmp", `osmod tests ${process.getuid?.() ?? 0}`, "store root");
+}
+
+/** `npm pack` and `npm install`, once a process. */
+function installInto(folder: string): void {
+  if (existsSync(join(folder, "node_modules/osmod"))) return;
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o755);
+  const npm = (args: readonly string[], cwd: string) => execFileSync("npm", [...args], { cwd, encoding: "utf8" });
+  const packed = npm(["pack", "--ignore-scripts", "--silent", "--pack-destination", folder], projectRoot).trim();
+  npm(["init", "--yes"], folder);
+  npm(["install", "--silent", "--ignore-scripts", join(folder, packed.split("\n").at(-1) ?? "")], folder);
+  if (process.getuid?.() === 0) chownSync(folder, ORDINARY_ID, ORDINARY_ID);
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+}
