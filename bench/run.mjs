@@ -1,0 +1,39 @@
+/**
+ * Every measurement that README or docs quote, side by side with what we compare against, in one go on one machine.
+ *
+ *     npm run bench                        everything
+ *     npm run bench -- --only warm,boot    some of it
+ *     npm run bench -- --runs 5
+ *
+ * Prints a table of medians and ratios and writes bench/results/latest.json. Absolute times differ from machine to
+ * machine; the ratios are what to look at. A comparison whose tool is not installed is left out, and said to be.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { parseArgs } from "node:util";
+import { renderTable } from "./support/table.mjs";
+
+const { values } = parseArgs({ options: { only: { type: "string" }, runs: { type: "string", default: "3" } } });
+const runs = Number(values.runs);
+const suites = ["warm", "cold", "boot"];
+const chosen = values.only?.split(",") ?? suites;
+
+const report = {
+  machine: {
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+  },
+  date: new Date().toISOString().slice(0, 10),
+  runs,
+  rows: [],
+};
+for (const name of suites.filter((suite) => chosen.includes(suite))) {
+  const { measure } = await import(`./${name}.mjs`);
+  process.stderr.write(`measuring ${name} …\n`);
+  report.rows.push(...(await measure({ runs })));
+}
+process.stdout.write(`${renderTable(report.rows)}\n`);
+mkdirSync(new URL("./results/", import.meta.url), { recursive: true });
+writeFileSync(new URL("./results/latest.json", import.meta.url), `${JSON.stringify(report, null, 2)}\n`);
