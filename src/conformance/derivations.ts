@@ -60,7 +60,7 @@ export async function run(file: string): Promise<{ passed: number; failed: { id:
 }
 
 function describe(scope: StoreScope, node: Node, made: ReadonlyMap<number, Derivation | Source>): Derivation | Source {
-  const deps = node.deps.map((id) => `${made.get(id)}`);
+  const deps = node.deps.map((id) => made.get(id)?.path ?? "");
   if (node.kind === "text") return scope.text(node.name, [node.text, ...deps].join(" "));
   return scope.derivation({
     name: node.name,
@@ -97,5 +97,5 @@ function compare(object: Derivation | Source, { expected }: Node): string | unde
 }
 
 function sorted(outputs: { readonly [name: string]: string }): string {
-  return JSON.stringify(Object.entries(outputs).sort());
+  return JSON.stringify(Object.entries(outputs).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

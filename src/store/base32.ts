@@ -11,7 +11,7 @@ import { fail } from "../problems/index.ts";
 /** The 32 digits, in order of value. */
 export const BASE32_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz";
 
-const VALUES: ReadonlyMap<string, number> = new Map([...BASE32_ALPHABET].map((digit, value) => [digit, value]));
+const VALUES: ReadonlyMap<string, number> = new Map(Array.from(BASE32_ALPHABET).map((digit, value) => [digit, value]));
 
 /** Number of digits that `bytes` bytes take. */
 export function base32Length(bytes: number): number {

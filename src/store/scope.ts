@@ -58,8 +58,8 @@ export class StoreScope {
   derivation(spec: DerivationSpec): Derivation {
     checkSpec(spec);
     const outputNames = spec.outputs ?? ["out"];
-    const builder = `${spec.builder}`;
-    const args = (spec.args ?? []).map(String);
+    const builder = textOf(spec.builder);
+    const args = (spec.args ?? []).map(textOf);
     const env = environment(spec, builder);
     const inputs = this.#inputs(spec.name, [builder, ...args, ...env.keys(), ...env.values()]);
     const fixed =
@@ -225,7 +225,7 @@ function checkSpec(spec: DerivationSpec): void {
 
 /** The environment as Nix's `derivation` primitive makes it: the given variables and the derivation's own facts. */
 function environment(spec: DerivationSpec, builder: string): Map<string, string> {
-  const env = new Map(Object.entries(spec.env ?? {}).map(([name, value]) => [name, `${value}`]));
+  const env = new Map(Object.entries(spec.env ?? {}).map(([name, value]) => [name, textOf(value)]));
   env.set("name", spec.name);
   env.set("system", spec.system);
   env.set("builder", builder);
@@ -236,4 +236,8 @@ function environment(spec: DerivationSpec, builder: string): Map<string, string>
     env.set("outputHashMode", spec.fixedOutput.mode);
   }
   return env;
+}
+
+function textOf(value: string | StoreObject): string {
+  return typeof value === "string" ? value : value.path;
 }

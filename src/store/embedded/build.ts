@@ -1,0 +1,226 @@
+/**
+ * Running one builder, from its inputs to valid outputs.
+ *
+ * The caller holds the claims on the outputs and has made the inputs valid.
+ */
+import { spawn } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
+import { availableParallelism } from "node:os";
+import { type Problem, ProblemError, problem } from "../../problems/index.ts";
+import type { Derivation } from "../objects.ts";
+import { type StorePath, storeBaseName } from "../path.ts";
+import { builderEnvironment } from "./environment.ts";
+import { logFile } from "./layout.ts";
+import { LogFollower, lastLines } from "./log.ts";
+import { diskFull, sandboxUnavailable } from "./problems.ts";
+import { fixedCheck, type Made, publish } from "./publish.ts";
+import { SANDBOX_ETC, type SandboxInput, sandboxArgv } from "./sandbox.ts";
+import type { State } from "./state.ts";
+import { removeTree } from "./trees.ts";
+
+/** How to run a builder. */
+export interface BuildOptions {
+  /** Argv prefix that ends in bubblewrap. */
+  readonly tool: readonly string[];
+  readonly signal: AbortSignal;
+  readonly onLine?: (line: string) => void;
+}
+
+/** Lines of the log that a problem quotes. */
+const QUOTED_LINES = 20;
+
+/** Run a derivation's builder and publish what it made. */
+export async function build(state: State, drv: Derivation, options: BuildOptions): Promise<void> {
+  const scratch = state.temporaries.next();
+  const places = { store: `${scratch}/store`, build: `${scratch}/build` };
+  const temporaries: string[] = [];
+  try {
+    for (const place of [scratch, places.store, places.build]) mkdirSync(place, 0o755);
+    const surroundings = builderEnvironment(drv, availableParallelism());
+    for (const [name, text] of surroundings.files) writeFileSync(`${places.build}/${name}`, text);
+    const inputs = state.infos.closure(inputPaths(drv));
+    const argv = sandboxArgv({
+      tool: options.tool,
+      ...places,
+      etc: sandboxEtc(state),
+      inputs: inputs.map((path) => sandboxInput(state, path)),
+      env: surroundings.env,
+      args: surroundings.args,
+      network: drv.fixedOutput !== undefined,
+      builder: drv.data.builder,
+    });
+    await run(state, drv, argv, options);
+    const made = collect(state, drv, places.store, temporaries);
+    const fixed = fixedCheck(drv);
+    await publish(state, made, {
+      candidates: inputs,
+      deriver: drv.drvPath,
+      signal: options.signal,
+      ...(fixed === undefined ? {} : { fixed }),
+    });
+  } finally {
+    for (const place of [scratch, ...temporaries]) removeTree(place);
+  }
+}
+
+/** Every path a builder may read, before their own references. */
+function inputPaths(drv: Derivation): StorePath[] {
+  return [
+    ...drv.inputSources.map((source) => source.path),
+    ...drv.inputDerivations.flatMap(({ derivation, outputs }) =>
+      outputs.map((o) => derivation.outputs[o] as StorePath),
+    ),
+  ];
+}
+
+function sandboxInput(state: State, path: StorePath): SandboxInput {
+  const physical = state.physical(path);
+  return lstatSync(physical).isSymbolicLink()
+    ? { path, physical, symlink: readlinkSync(physical) }
+    : { path, physical };
+}
+
+function sandboxEtc(state: State): string {
+  const { etc } = state.layout;
+  for (const [name, text] of Object.entries(SANDBOX_ETC)) {
+    const file = `${etc}/${name}`;
+    if (lstatSync(file, { throwIfNoEntry: false })?.size !== text.length) writeFileSync(file, text);
+  }
+  return etc;
+}
+
+async function run(state: State, drv: Derivation, argv: readonly string[], options: BuildOptions): Promise<void> {
+  const file = logFile(state.layout, drv.drvPath);
+  const log = openSync(file, "w", 0o644);
+  const follower = options.onLine === undefined ? undefined : new LogFollower(file, options.onLine);
+  try {
+    const [code, signal] = await supervise(argv, log, options.signal);
+    options.signal.throwIfAborted();
+    if (code !== 0) throw new ProblemError([failure(state, drv, file, code, signal)]);
+  } finally {
+    follower?.stop();
+    closeSync(log);
+  }
+}
+
+/** Run a program in a process group of its own until it ends; a signal kills the whole group. */
+function supervise(
+  argv: readonly string[],
+  log: number,
+  signal: AbortSignal,
+): Promise<[code: number | null, signal: NodeJS.Signals | null]> {
+  return new Promise((resolve, reject) => {
+    const [program = "", ...args] = argv;
+    const child = withUmask(() =>
+      spawn(program, args, { cwd: "/", env: {}, stdio: ["ignore", log, log], detached: true }),
+    );
+    const kill = (): void => {
+      try {
+        // Bubblewrap's death is that of the namespace's first process, and so of everything in it.
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // It has ended meanwhile.
+      }
+    };
+    signal.addEventListener("abort", kill);
+    if (signal.aborted) kill();
+    child.once("error", (error) => {
+      signal.removeEventListener("abort", kill);
+      reject(
+        new ProblemError([sandboxUnavailable(`${program} cannot be started (${error.message})`)], { cause: error }),
+      );
+    });
+    child.once("exit", (code, killedBy) => {
+      signal.removeEventListener("abort", kill);
+      resolve([code, killedBy]);
+    });
+  });
+}
+
+/** Builders see the same umask everywhere; it is inherited, and only the main thread may change it. */
+function withUmask<T>(work: () => T): T {
+  let before: number | undefined;
+  try {
+    before = process.umask(0o022);
+  } catch {
+    return work();
+  }
+  try {
+    return work();
+  } finally {
+    process.umask(before);
+  }
+}
+
+function failure(state: State, drv: Derivation, log: string, code: number | null, signal: string | null): Problem {
+  const lines = lastLines(log, QUOTED_LINES);
+  const isolation = isolationFailure(lines);
+  if (isolation !== undefined) return sandboxUnavailable(isolation, lines);
+  if (lines.some((line) => line.includes("No space left on device")) || isFull(state.layout.root))
+    return diskFull(state.layout.root, [`while building ${drv.name}`, ...lines]);
+  const how = signal !== null || code === null ? `was killed by ${signal}` : exitText(code);
+  return problem({
+    code: "builder-failed",
+    message: `the builder of ${drv.name} ${how}`,
+    sites: [{ file: log, label: "whole log" }],
+    notes:
+      lines.length === 0
+        ? ["(it said nothing)"]
+        : [`last ${lines.length} lines of its log:`, ...lines.map((l) => `> ${l}`)],
+    fix: `Find the cause in the log, ${log}, and change the derivation or its inputs; its builder is ${drv.data.builder}.`,
+  });
+}
+
+function exitText(code: number): string {
+  return code > 128 ? `was killed by signal ${code - 128}` : `failed with exit code ${code}`;
+}
+
+/** Bubblewrap's own complaint, when it got no further than setting up. */
+function isolationFailure(lines: readonly string[]): string | undefined {
+  const [first] = lines;
+  if (lines.length !== 1 || first === undefined || !first.startsWith("bwrap: ")) return undefined;
+  return first.startsWith("bwrap: execvp") ? undefined : first.slice("bwrap: ".length);
+}
+
+function isFull(root: string): boolean {
+  const { bavail, bsize } = statfsSync(root);
+  return bavail * bsize < 64 * 1024;
+}
+
+/** Move outputs out of the scratch store, next to where they will be. */
+function collect(state: State, drv: Derivation, scratch: string, temporaries: string[]): Made[] {
+  const made: Made[] = [];
+  for (const [output, path] of Object.entries(drv.outputs)) {
+    const from = `${scratch}/${storeBaseName(path)}`;
+    const stat = lstatSync(from, { throwIfNoEntry: false });
+    if (stat === undefined) {
+      throw new ProblemError([
+        problem({
+          code: "builder-failed",
+          message: `the builder of ${drv.name} succeeded without making its output ${output}`,
+          sites: [{ file: logFile(state.layout, drv.drvPath), label: "whole log" }],
+          fix: `Make the file or directory $${output} in the builder, or take ${output} off the derivation's outputs.`,
+        }),
+      ]);
+    }
+    // Valid already while another output was missing: what is there stays.
+    if (state.infos.isValid(path)) continue;
+    const temporary = state.temporaries.next();
+    // A directory can change its parent only while it is writable.
+    if (stat.isDirectory() && (stat.mode & 0o200) === 0) chmodSync(from, 0o755);
+    renameSync(from, temporary);
+    temporaries.push(temporary);
+    made.push({ path, temporary });
+  }
+  return made;
+}

@@ -1,0 +1,80 @@
+/**
+ * The embedded store: everything in one directory of the user's, made by this process, with no daemon and no root.
+ */
+import { existsSync } from "node:fs";
+import { originOf, type StoreObject } from "../objects.ts";
+import type { StorePath } from "../path.ts";
+import type { PathInfo, Plan, RealiseOptions, SandboxTool, Store } from "../store.ts";
+import { planFor } from "./graph.ts";
+import { createLayout, defaultRoot, layoutOf, logFile } from "./layout.ts";
+import { Realisation } from "./realise.ts";
+import { addRoot } from "./roots.ts";
+import { openState, type State } from "./state.ts";
+
+/** What {@link openStore} takes. */
+export interface OpenStoreOptions {
+  /** Default: $OSMOD_STORE_ROOT, else $XDG_DATA_HOME/osmod, else ~/.local/share/osmod. */
+  readonly root?: string;
+  /** Where builders get their isolation from; asked only when something is to be built. */
+  readonly sandbox: SandboxTool;
+}
+
+/** Open the embedded store. Nothing is created before something is made in it. */
+export function openStore(options: OpenStoreOptions): Store {
+  return new EmbeddedStore(openState(layoutOf(options.root ?? defaultRoot())), options.sandbox);
+}
+
+class EmbeddedStore implements Store {
+  readonly root: string;
+  readonly #state: State;
+  readonly #sandbox: SandboxTool;
+
+  constructor(state: State, sandbox: SandboxTool) {
+    this.root = state.layout.root;
+    this.#state = state;
+    this.#sandbox = sandbox;
+  }
+
+  physical(path: StorePath): string {
+    return this.#state.physical(path);
+  }
+
+  isValid(path: StorePath): boolean {
+    return this.#state.infos.isValid(path);
+  }
+
+  info(path: StorePath): PathInfo | undefined {
+    return this.#state.infos.get(path);
+  }
+
+  plan(targets: readonly StoreObject[]): Plan {
+    return planFor(targets, (path) => this.isValid(path));
+  }
+
+  async realise(targets: readonly StoreObject[], options: RealiseOptions = {}): Promise<void> {
+    const missing = targets.filter((target) => !this.#isMade(target));
+    if (missing.length === 0) return;
+    createLayout(this.#state.layout);
+    this.#state.temporaries.sweep();
+    await new Realisation(this.#state, this.#sandbox, options).run(missing);
+  }
+
+  closure(paths: readonly StorePath[]): StorePath[] {
+    return this.#state.infos.closure(paths);
+  }
+
+  addRoot(link: string, target: StorePath): void {
+    addRoot(this.#state, link, target);
+  }
+
+  log(drvPath: StorePath): string | undefined {
+    const file = logFile(this.#state.layout, drvPath);
+    return existsSync(file) ? file : undefined;
+  }
+
+  #isMade(target: StoreObject): boolean {
+    const origin = originOf(target);
+    const paths = origin?.type === "derivation" ? Object.values(origin.outputs) : [target.path];
+    return origin !== undefined && paths.every((path) => this.isValid(path));
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Making targets valid: every derivation once, inputs first, as many at a time as allowed.
+ *
+ * Each object has one promise that says whether it is there; what uses it waits for it. When something fails, what
+ * depends on it is not tried, and
+ *
+ *   – after a builder failed, or a transfer that would fail for the others too, everything else is stopped;
+ *   – after a file was missing or wrong, no new builder starts but the other downloads go on, so that one run tells
+ *     all the files that are gone.
+ */
+import { availableParallelism } from "node:os";
+import { type Problem, ProblemError } from "../../problems/index.ts";
+import type { Derivation, Source, StoreObject } from "../objects.ts";
+import type { StorePath } from "../path.ts";
+import type { RealiseOptions, SandboxTool } from "../store.ts";
+import { build } from "./build.ts";
+import { originsOf } from "./graph.ts";
+import { interrupted, ioProblem } from "./problems.ts";
+import { publishText } from "./publish.ts";
+import { Slots } from "./slots.ts";
+import { addSource } from "./sources.ts";
+import type { State } from "./state.ts";
+
+const DEFAULT_FETCHES = 8;
+
+/** Failures after which other downloads still tell something new. */
+const LOCAL_FAILURES: ReadonlySet<string> = new Set(["fetch-not-found", "hash-mismatch"]);
+
+/** One call of `realise`. */
+export class Realisation {
+  readonly #state: State;
+  readonly #tool: SandboxTool;
+  readonly #options: RealiseOptions;
+  readonly #jobs: Slots;
+  readonly #fetches: Slots;
+  readonly #stop = new AbortController();
+  readonly #running = new Map<Derivation | Source, Promise<boolean>>();
+  readonly #instantiated = new Set<Derivation>();
+  readonly #problems: Problem[] = [];
+  #cause: unknown;
+  #prefix: Promise<readonly string[]> | undefined;
+
+  constructor(state: State, tool: SandboxTool, options: RealiseOptions) {
+    this.#state = state;
+    this.#tool = tool;
+    this.#options = options;
+    this.#jobs = new Slots(options.maxJobs ?? availableParallelism());
+    this.#fetches = new Slots(options.maxFetches ?? DEFAULT_FETCHES);
+  }
+
+  /** Make the targets valid, or throw everything that went wrong. */
+  async run(targets: readonly StoreObject[]): Promise<void> {
+    const { signal } = this.#options;
+    const stop = (): void => this.#stop.abort();
+    signal?.addEventListener("abort", stop);
+    if (signal?.aborted === true) stop();
+    try {
+      await Promise.all(
+        originsOf(targets).map((target) =>
+          target.type === "source" ? this.#source(target) : this.#derivation(target, target.outputNames),
+        ),
+      );
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+    if (signal?.aborted === true) throw new ProblemError([interrupted()], { cause: signal.reason });
+    const [first, ...rest] = this.#problems;
+    // One failure is thrown as it is; only several need an error that holds them together.
+    if (first !== undefined && rest.length > 0) throw new ProblemError([first, ...rest], { cause: this.#cause });
+    if (this.#cause !== undefined) throw this.#cause;
+  }
+
+  async #derivation(drv: Derivation, outputs: readonly string[]): Promise<boolean> {
+    if (this.#isValid(drv, outputs)) return true;
+    return this.#once(drv, () => this.#make(drv));
+  }
+
+  async #source(source: Source): Promise<boolean> {
+    if (this.#state.infos.isValid(source.path)) return true;
+    return this.#once(source, async () => {
+      if (!(await this.#all(source.references.map((reference) => this.#source(reference))))) return false;
+      this.#options.onEvent?.({ type: "add", source });
+      return this.#attempt(undefined, () => addSource(this.#state, source, this.#stop.signal));
+    });
+  }
+
+  async #make(drv: Derivation): Promise<boolean> {
+    const inputs = await this.#all([
+      ...drv.inputSources.map((source) => this.#source(source)),
+      ...drv.inputDerivations.map((input) => this.#derivation(input.derivation, input.outputs)),
+    ]);
+    if (!inputs) return false;
+    if (drv.data.builder === "builtin:fetchurl")
+      return this.#fetches.use(() => this.#alone(drv, () => this.#fetch(drv)));
+    // Making the tool ready may itself realise something, and must not hold a slot it could need.
+    const prefix = this.#prefix;
+    if (prefix === undefined && !(await this.#attempt(drv, async () => void (await this.#prepare())))) return false;
+    return this.#jobs.use(async () => {
+      if (this.#problems.length > 0 || this.#cause !== undefined) return false;
+      return this.#alone(drv, () => this.#build(drv));
+    });
+  }
+
+  /** Do `work` while nobody else makes the outputs, unless somebody just did. */
+  #alone(drv: Derivation, work: () => Promise<void>): Promise<boolean> {
+    return this.#attempt(drv, () =>
+      this.#state.locks.with(Object.values(drv.outputs), this.#stop.signal, async () => {
+        if (this.#isValid(drv, drv.outputNames)) return;
+        const begun = performance.now();
+        this.#options.onEvent?.({ type: "start", drv });
+        this.#instantiate(drv);
+        await work();
+        this.#options.onEvent?.({ type: "done", drv, milliseconds: performance.now() - begun });
+      }),
+    );
+  }
+
+  async #fetch(drv: Derivation): Promise<void> {
+    // TLS and HTTP take longer to load than a warm build takes altogether.
+    const { fetchUrl } = await import("./fetch.ts");
+    const { onEvent } = this.#options;
+    await fetchUrl(this.#state, drv, {
+      signal: this.#stop.signal,
+      ...(onEvent === undefined
+        ? {}
+        : {
+            onProgress: (received, total) =>
+              onEvent({ type: "fetch-progress", drv, received, ...(total === undefined ? {} : { total }) }),
+          }),
+    });
+  }
+
+  async #build(drv: Derivation): Promise<void> {
+    const { onEvent } = this.#options;
+    await build(this.#state, drv, {
+      tool: await this.#prepare(),
+      signal: this.#stop.signal,
+      ...(onEvent === undefined ? {} : { onLine: (line) => onEvent({ type: "log", drv, line }) }),
+    });
+  }
+
+  #prepare(): Promise<readonly string[]> {
+    this.#prefix ??= this.#tool.prepare();
+    return this.#prefix;
+  }
+
+  /** Write the `.drv` file, and those it refers to: what was built can be looked up and handed to a real Nix. */
+  #instantiate(drv: Derivation): void {
+    if (this.#instantiated.has(drv)) return;
+    this.#instantiated.add(drv);
+    if (this.#state.infos.isValid(drv.drvPath)) return;
+    for (const { derivation } of drv.inputDerivations) this.#instantiate(derivation);
+    const sources = drv.inputSources.map((source) => source.path).filter((path) => this.#state.infos.isValid(path));
+    const references = [...sources, ...drv.inputDerivations.map(({ derivation }) => derivation.drvPath)];
+    publishText(this.#state, drv.drvPath, drv.text, references);
+  }
+
+  #isValid(drv: Derivation, outputs: readonly string[]): boolean {
+    return outputs.every((output) => this.#state.infos.isValid(drv.outputs[output] as StorePath));
+  }
+
+  #once(object: Derivation | Source, work: () => Promise<boolean>): Promise<boolean> {
+    const running = this.#running.get(object) ?? work();
+    this.#running.set(object, running);
+    return running;
+  }
+
+  async #all(parts: readonly Promise<boolean>[]): Promise<boolean> {
+    return (await Promise.all(parts)).every(Boolean);
+  }
+
+  /** Run `work`; what it throws is kept, told, and may stop the rest. */
+  async #attempt(drv: Derivation | undefined, work: () => Promise<void>): Promise<boolean> {
+    if (this.#stop.signal.aborted) return false;
+    try {
+      await work();
+      return true;
+    } catch (thrown) {
+      // Killed because something else failed: that is what gets told.
+      if (this.#stop.signal.aborted) return false;
+      const error = ioProblem(thrown, this.#state.layout.root);
+      const problems = error instanceof ProblemError ? error.problems : [];
+      const code = problems[0]?.code ?? "unexpected";
+      if (drv !== undefined) this.#options.onEvent?.({ type: "fail", drv, code });
+      this.#problems.push(...problems);
+      this.#cause ??= error;
+      if (!LOCAL_FAILURES.has(code)) this.#stop.abort();
+      return false;
+    }
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * The parts of one embedded store that its operations share.
+ */
+import { Infos } from "./infos.ts";
+import { type Layout, physicalPath } from "./layout.ts";
+import { Locks } from "./locks.ts";
+import { Temporaries } from "./temporaries.ts";
+
+/** One open store. */
+export interface State {
+  readonly layout: Layout;
+  readonly infos: Infos;
+  readonly locks: Locks;
+  readonly temporaries: Temporaries;
+  /** Where a store path lies on this machine. */
+  physical(path: string): string;
+}
+
+/** The state of the store at a layout; touches nothing. */
+export function openState(layout: Layout): State {
+  return {
+    layout,
+    infos: new Infos(layout),
+    locks: new Locks(layout),
+    temporaries: new Temporaries(layout),
+    physical: (path) => physicalPath(layout, path),
+  };
+}
