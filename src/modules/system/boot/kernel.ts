@@ -1,0 +1,209 @@
+/**
+ * The kernel: which package, which modules, which parameters.
+ *
+ * Debian's kernel comes as a package that only depends on the versioned one; the version found there names the files.
+ * The module index (`modules.dep` and its like) is what a maintainer script would make: a derivation makes it.
+ */
+import { declareOptions, define, defineModule, mkDefault, mkIf, mkOption, t } from "../../../lib/index.ts";
+import type { Package, PackageSet } from "../../../packages/index.ts";
+import { fail } from "../../../problems/index.ts";
+import type { Derivation, StoreObject } from "../../../store/index.ts";
+import type { Std } from "../../index.ts";
+import { shWords } from "../../shell.ts";
+import { derivationType, packageType, storeObjectType } from "../../types.ts";
+
+const word = t.strMatching("[^ \\t\\n]+");
+
+export const options = declareOptions({
+  boot: {
+    kernelPackage: mkOption({
+      type: packageType,
+      defaultText: 'pkgs["linux-image-cloud-amd64"]',
+      description: "The kernel: one of Debian's linux-image packages.",
+      example: 'pkgs["linux-image-amd64"]',
+    }),
+    kernelParams: mkOption({
+      type: t.listOf(t.strMatching('([^"\\t\\n ]|"[^"\\n]*")+')),
+      default: [],
+      description: "Words of the kernel's command line.",
+      example: ["console=ttyS0", "quiet"],
+    }),
+    consoleLogLevel: mkOption({
+      type: t.int,
+      default: 4,
+      description: "Messages of the kernel below this level are shown on the console.",
+      example: 7,
+    }),
+    kernelModules: mkOption({
+      type: t.listOf(word),
+      default: [],
+      description: "Kernel modules to load at boot, after the initrd.",
+      example: ["wireguard"],
+    }),
+    blacklistedKernelModules: mkOption({
+      type: t.listOf(word),
+      default: [],
+      description: "Kernel modules that are not loaded for the hardware they fit.",
+      example: ["pcspkr"],
+    }),
+    extraModprobeConfig: mkOption({
+      type: t.lines,
+      default: "",
+      description: "Further lines for modprobe's configuration.",
+      example: "options loop max_loop=8",
+    }),
+    extraModulePackages: mkOption({
+      type: t.listOf(storeObjectType),
+      default: [],
+      description: "Trees with further kernel modules in usr/lib/modules/<version>.",
+      example: [],
+    }),
+    kernel: {
+      sysctl: mkOption({
+        type: t.attrsOf(t.nullOr(t.oneOf([t.bool, t.int, t.str]))),
+        default: {},
+        description: "Run-time parameters of the kernel; `null` leaves one as it is.",
+        example: { "net.ipv4.ip_forward": true, "vm.swappiness": 10 },
+      }),
+    },
+  },
+  system: {
+    build: {
+      kernel: mkOption({
+        type: storeObjectType,
+        readOnly: true,
+        description: "The unpacked kernel package; boot/vmlinuz-<version> is the kernel.",
+      }),
+      kernelFile: mkOption({ type: t.path, readOnly: true, description: "The kernel image itself." }),
+      kernelRelease: mkOption({
+        type: t.str,
+        readOnly: true,
+        description: "The kernel's version, as `uname -r` says it.",
+      }),
+      kernelModules: mkOption({
+        type: derivationType,
+        readOnly: true,
+        description: "Tree with usr/lib/modules/<version>: the kernel's modules and their index.",
+      }),
+    },
+  },
+});
+
+/** What Debian's kernel package wants for making an initrd and a boot menu; neither is made in the machine. */
+const installersOfKernels = ["initramfs-tools", "dracut", "linux-base"];
+
+/** The versioned kernel package behind `linux-image-cloud-amd64` and its like, and the version. */
+export function resolveKernel(
+  pkgs: PackageSet,
+  wanted: Package,
+): { readonly package: Package; readonly release: string } {
+  const isVersioned = (name: string) => /^linux-image-\d/.test(name);
+  if (isVersioned(wanted.name)) return { package: wanted, release: wanted.name.slice("linux-image-".length) };
+  const found = pkgs
+    .resolveClosure([wanted], { exclude: installersOfKernels })
+    .find((entry) => isVersioned(entry.name));
+  const kernel = found && pkgs[found.name];
+  if (found === undefined || kernel === undefined) {
+    fail({
+      code: "kernel-not-found",
+      option: "boot.kernelPackage",
+      message: `${wanted.name} depends on no linux-image package with a version`,
+      fix: 'Use a kernel of Debian, for example pkgs["linux-image-cloud-amd64"] or pkgs["linux-image-amd64"].',
+    });
+  }
+  return { package: kernel, release: found.name.slice("linux-image-".length) };
+}
+
+/** Index a kernel's modules. The modules themselves stay in the kernel's package, linked. */
+export function indexModules(
+  pkgs: PackageSet,
+  kernel: StoreObject,
+  release: string,
+  extra: readonly StoreObject[],
+): Derivation {
+  const script = `
+set -e
+dir=usr/lib/modules/${release}
+mkdir -p "$out/$dir" /build/base/lib/modules/${release}
+cp ${kernel}/$dir/modules.builtin ${kernel}/$dir/modules.builtin.modinfo ${kernel}/$dir/modules.order "$out/$dir/"
+base=/build/base/lib/modules/${release}
+cp "$out/$dir"/modules.* "$base/"
+cp -R ${kernel}/$dir/kernel "$base/kernel"
+for tree in ${shWords(extra.map(String))}; do
+  mkdir -p "$base/updates"
+  cp -R "$tree/$dir/." "$base/updates/"
+done
+run depmod -b /build/base ${release}
+cp "$base"/modules.* "$out/$dir/"
+${extra.length === 0 ? `ln -s ${kernel}/$dir/kernel "$out/$dir/kernel"` : `cp -R "$base/kernel" "$base/updates" "$out/$dir/"`}
+`;
+  return pkgs.runCommand("kernel-modules", { tree: pkgs.mergedTree("kmod", [pkgs["kmod"]!]) }, script);
+}
+
+/** Modules that Debian's kernel would load in a machine that never has their hardware: each costs time at boot. */
+const uselessModules = ["pcspkr", "floppy", "evbug"];
+
+export default defineModule<Std>({
+  key: "system/boot/kernel",
+  options,
+  defaults: ({ pkgs }) => define({ boot: { kernelPackage: () => pkgs["linux-image-cloud-amd64"]! } }),
+  config: ({ config, pkgs }) => {
+    const kernel = () => resolveKernel(pkgs, config.boot.kernelPackage);
+    return define({
+      system: {
+        build: {
+          kernel: () => kernel().package.unpacked,
+          kernelRelease: () => kernel().release,
+          kernelFile: () => `${config.system.build.kernel}/boot/vmlinuz-${config.system.build.kernelRelease}`,
+          kernelModules: () =>
+            indexModules(
+              pkgs,
+              config.system.build.kernel,
+              config.system.build.kernelRelease,
+              config.boot.extraModulePackages,
+            ),
+        },
+      },
+      boot: {
+        kernelParams: () => [`loglevel=${config.boot.consoleLogLevel}`],
+        blacklistedKernelModules: uselessModules,
+        kernel: {
+          sysctl: {
+            "kernel.printk": mkDefault(() => `${config.boot.consoleLogLevel} 4 1 7`),
+          },
+        },
+      },
+      environment: {
+        // The running kernel's modules, also after a switch to a configuration with another kernel.
+        extraSetup: `
+rm -rf "$out/usr/lib/modules"
+ln -s /run/booted-system/kernel-modules/usr/lib/modules "$out/usr/lib/modules"
+`,
+        etc: {
+          "sysctl.d/60-osmod.conf": mkIf(() => Object.keys(config.boot.kernel.sysctl).length > 0, {
+            text: () => sysctlText(config.boot.kernel.sysctl),
+          }),
+          "modules-load.d/osmod.conf": mkIf(() => config.boot.kernelModules.length > 0, {
+            text: () => `${[...new Set(config.boot.kernelModules)].join("\n")}\n`,
+          }),
+          "modprobe.d/osmod.conf": {
+            text: () =>
+              [
+                ...[...new Set(config.boot.blacklistedKernelModules)].map((name) => `blacklist ${name}`),
+                config.boot.extraModprobeConfig,
+                "",
+              ].join("\n"),
+          },
+        },
+      },
+    });
+  },
+});
+
+/** The lines of a sysctl.d file; true and false are 1 and 0. */
+export function sysctlText(values: { readonly [name: string]: boolean | number | string | null }): string {
+  return Object.entries(values)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name} = ${typeof value === "boolean" ? Number(value) : value}\n`)
+    .join("");
+}
