@@ -7,7 +7,10 @@
 
 /** Turn a path into the stem of a unit name, as systemd names mount and device units. */
 export function escapePath(path: string): string {
-  const plain = path.split("/").filter((part) => part !== "").join("/");
+  const plain = path
+    .split("/")
+    .filter((part) => part !== "")
+    .join("/");
   return plain === "" ? "-" : escapeName(plain);
 }
 

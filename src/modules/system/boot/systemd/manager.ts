@@ -20,7 +20,9 @@ import {
   t,
 } from "../../../../lib/index.ts";
 import type { Package } from "../../../../packages/index.ts";
+import type { options as accounts } from "../../../config/users-groups.ts";
 import type { Std } from "../../../index.ts";
+import type { ElementOf } from "./definitions.ts";
 import { environmentAssignment } from "./escape.ts";
 import { defaultPath, renderSections } from "./render.ts";
 import type { placementOptions } from "./unit-options.ts";
@@ -93,6 +95,7 @@ export const options = declareOptions({
 });
 
 type UnitDefinition = Defs<typeof placementOptions>;
+type GroupDefinition = ElementOf<(typeof accounts)["users"]["groups"]>;
 
 /** Units that only make sense where packages are installed and upgraded in place. */
 const firstBootAndUpgrade = [
@@ -172,6 +175,12 @@ export default defineModule<Std>({
                 .map(([name, value]) => environmentAssignment(name, String(value))),
           },
         },
+      },
+      // Groups that systemd-sysusers would make: rules of udev and tmpfiles.d name them.
+      users: {
+        groups: genAttrs(["clock", "input", "kvm", "render", "sgx", "systemd-journal"], () =>
+          define<GroupDefinition>({}),
+        ),
       },
       environment: {
         systemPackages: () => cfg.packages,

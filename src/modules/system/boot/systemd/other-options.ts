@@ -29,7 +29,11 @@ export const timerOptions = {
   timerConfig: mkOption({
     type: t.freeform(
       {
-        OnCalendar: mkOption({ type: texts, default: null, description: "Times of the calendar, see systemd.time(7)." }),
+        OnCalendar: mkOption({
+          type: texts,
+          default: null,
+          description: "Times of the calendar, see systemd.time(7).",
+        }),
         OnBootSec: mkOption({ type: timeSpan, default: null, description: "Time after boot." }),
         OnUnitActiveSec: mkOption({ type: timeSpan, default: null, description: "Time after the unit's last start." }),
         Persistent: mkOption({
@@ -79,7 +83,12 @@ export const mountOptions = {
   ...stopOptions,
   what: mkOption({ type: t.str, description: "The device, file or share to mount.", example: "/dev/vdb" }),
   where,
-  type: mkOption({ type: t.str, default: "", description: "Type of the file system; empty to detect it.", example: "ext4" }),
+  type: mkOption({
+    type: t.str,
+    default: "",
+    description: "Type of the file system; empty to detect it.",
+    example: "ext4",
+  }),
   options: mkOption({ type: t.commas, default: "", description: "Mount options.", example: "noatime" }),
   mountConfig: section("Mount", "systemd.mount(5)", { DirectoryMode: "0755" }),
 };

@@ -4,7 +4,8 @@
  * A unit of which nothing remains to be said (a service that is only enabled, by `wantedBy`) has no text at all; the
  * packaged unit is then linked as it is.
  */
-import { type Values } from "../../../../lib/index.ts";
+import { createHash } from "node:crypto";
+import type { Values } from "../../../../lib/index.ts";
 import { fail } from "../../../../problems/index.ts";
 import { environmentAssignment, escapePath } from "./escape.ts";
 import type {
@@ -42,11 +43,15 @@ export interface RenderedUnit {
 /** Render a service. */
 export function renderService(name: string, service: ServiceValue, scripts: ServiceScripts): RenderedUnit {
   const given = service.serviceConfig;
-  const first = (command: Directive): boolean => command !== null && list(command)[0] !== undefined && list(command)[0] !== "";
+  const first = (command: Directive): boolean =>
+    command !== null && list(command)[0] !== undefined && list(command)[0] !== "";
   const section: Section = {
     ...given,
     Environment: [...environment(service), ...list(given["Environment"] ?? null)],
-    ExecStart: together(given.ExecStart, scripts.script && [scripts.script, service.scriptArgs].filter(Boolean).join(" ")),
+    ExecStart: together(
+      given.ExecStart,
+      scripts.script && [scripts.script, service.scriptArgs].filter(Boolean).join(" "),
+    ),
     ExecStartPre: together(given.ExecStartPre, scripts.preStart),
     ExecStartPost: together(given.ExecStartPost, scripts.postStart),
     ExecReload: together(given.ExecReload, scripts.reload),
@@ -82,7 +87,9 @@ export function renderTimer(name: string, timer: TimerValue): RenderedUnit {
 
 /** Render a path unit. */
 export function renderPath(name: string, path: PathValue): RenderedUnit {
-  const watches = Object.entries(path.pathConfig).some(([key, value]) => /^(Path|Directory)/.test(key) && stands(value));
+  const watches = Object.entries(path.pathConfig).some(
+    ([key, value]) => /^(Path|Directory)/.test(key) && stands(value),
+  );
   return { text: unitText(`systemd.paths.${name}`, path, "Path", path.pathConfig), complete: watches };
 }
 
@@ -133,13 +140,18 @@ export function renderSections(option: string, sections: readonly (readonly [str
 }
 
 function unitText(option: string, unit: UnitValue, name = "", section: Section = {}): string | null {
-  const text = renderSections(option, [["Unit", unitSection(unit)], ...(name === "" ? [] : [[name, section] as const])]);
+  const text = renderSections(option, [
+    ["Unit", unitSection(unit)],
+    ...(name === "" ? [] : [[name, section] as const]),
+  ]);
   return text === "" ? null : text;
 }
 
 function unitSection(unit: UnitValue): Section {
   const relation = (units: readonly string[]) => (units.length === 0 ? null : [...new Set(units)].join(" "));
-  const trigger = (texts: readonly string[]) => texts.map((text) => text.replace(/\s+/g, " "));
+  // Only a change matters, so what does not fit on a line is named by its hash.
+  const trigger = (texts: readonly string[]) =>
+    texts.map((text) => (/^\S{1,200}$/.test(text) ? text : createHash("sha256").update(text).digest("hex")));
   return {
     Description: unit.description || null,
     Documentation: relation(unit.documentation),

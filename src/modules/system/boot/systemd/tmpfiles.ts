@@ -8,7 +8,12 @@ import { declareOptions, define, defineModule, mapAttrsTo, mkIf, mkMerge, mkOpti
 import type { Std } from "../../../index.ts";
 
 const field = (description: string, example: string) =>
-  mkOption({ type: t.strMatching("[^\\s]+"), default: "-", description: `${description} \`-\` is the default.`, example });
+  mkOption({
+    type: t.strMatching("[^\\s]+"),
+    default: "-",
+    description: `${description} \`-\` is the default.`,
+    example,
+  });
 
 export const options = declareOptions({
   systemd: {
@@ -65,7 +70,15 @@ export default defineModule<Std>({
                   Object.entries(paths)
                     .flatMap(([path, lines]) =>
                       Object.entries(lines).map(([type, line]) =>
-                        [type, JSON.stringify(path), line.mode, line.user, line.group, line.age, argument(line.argument)]
+                        [
+                          type,
+                          JSON.stringify(path),
+                          line.mode,
+                          line.user,
+                          line.group,
+                          line.age,
+                          argument(line.argument),
+                        ]
                           .join(" ")
                           .trimEnd(),
                       ),

@@ -83,7 +83,8 @@ function ownsFile(unit: UnitFile): boolean {
 }
 
 function checkName(name: string): void {
-  if (/^[a-zA-Z0-9@%:_.\\-]+\.(service|socket|device|mount|automount|swap|target|path|timer|scope|slice)$/.test(name)) return;
+  if (/^[a-zA-Z0-9@%:_.\\-]+\.(service|socket|device|mount|automount|swap|target|path|timer|scope|slice)$/.test(name))
+    return;
   fail({
     code: "unit-name-invalid",
     option: `systemd.units.${JSON.stringify(name)}`,

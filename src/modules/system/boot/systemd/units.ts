@@ -5,7 +5,16 @@
  * /etc/systemd/system is a link to. Packaged units stay where the packages put them, /usr/lib/systemd/system; a
  * definition here takes their place, adds to them, enables or masks them.
  */
-import { type Defs, declareOptions, define, defineModule, mapAttrsTo, mkMerge, mkOption, t } from "../../../../lib/index.ts";
+import {
+  type Defs,
+  declareOptions,
+  define,
+  defineModule,
+  mapAttrsTo,
+  mkMerge,
+  mkOption,
+  t,
+} from "../../../../lib/index.ts";
 import type { PackageSet } from "../../../../packages/index.ts";
 import type { Std } from "../../../index.ts";
 import { escapePath } from "./escape.ts";
@@ -63,7 +72,9 @@ export const options = declareOptions({
     paths: kind(t.submodule(pathOptions), "Units that wait for files, by name without `.path`.", {
       spool: { wantedBy: ["paths.target"], pathConfig: { DirectoryNotEmpty: "/var/spool/app" } },
     }),
-    targets: kind(t.submodule(targetOptions), "Targets, by name without `.target`.", { app: { wants: ["web.service"] } }),
+    targets: kind(t.submodule(targetOptions), "Targets, by name without `.target`.", {
+      app: { wants: ["web.service"] },
+    }),
     slices: kind(t.submodule(sliceOptions), "Slices, by name without `.slice`.", {
       batch: { sliceConfig: { CPUWeight: 20 } },
     }),
