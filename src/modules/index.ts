@@ -7,6 +7,7 @@
 import { defineModule, type Module } from "../lib/index.ts";
 import type { PackageSet } from "../packages/index.ts";
 import * as i18n from "./config/i18n.ts";
+import * as networking from "./config/networking.ts";
 import * as nsswitch from "./config/nsswitch.ts";
 import * as shellsEnvironment from "./config/shells-environment.ts";
 import * as systemPath from "./config/system-path.ts";
@@ -14,17 +15,35 @@ import * as timezone from "./config/timezone.ts";
 import * as usersGroups from "./config/users-groups.ts";
 import * as assertions from "./misc/assertions.ts";
 import * as version from "./misc/version.ts";
+import * as bash from "./programs/bash.ts";
+import * as editors from "./programs/editors.ts";
+import * as ssh from "./programs/ssh.ts";
 import * as ca from "./security/ca.ts";
 import * as pam from "./security/pam.ts";
 import * as sudo from "./security/sudo.ts";
 import * as wrappers from "./security/wrappers.ts";
+import * as firewall from "./services/networking/firewall.ts";
+import * as nftables from "./services/networking/nftables.ts";
+import * as sshd from "./services/networking/ssh/sshd.ts";
+import * as dbus from "./services/system/dbus.ts";
+import * as getty from "./services/ttys/getty.ts";
+import * as nginx from "./services/web-servers/nginx/nginx.ts";
 import * as activationScript from "./system/activation/activation-script.ts";
 import * as toplevel from "./system/activation/toplevel.ts";
 import * as kernel from "./system/boot/kernel.ts";
+import * as networkd from "./system/boot/networkd.ts";
+import * as resolved from "./system/boot/resolved.ts";
 import * as stage1 from "./system/boot/stage-1.ts";
 import * as stage2 from "./system/boot/stage-2.ts";
+import * as journald from "./system/boot/systemd/journald.ts";
+import * as logind from "./system/boot/systemd/logind.ts";
+import * as systemdManager from "./system/boot/systemd/manager.ts";
+import * as tmpfiles from "./system/boot/systemd/tmpfiles.ts";
+import * as systemdUnits from "./system/boot/systemd/units.ts";
+import * as timesyncd from "./system/boot/timesyncd.ts";
 import * as etc from "./system/etc/etc.ts";
 import * as filesystems from "./tasks/filesystems.ts";
+import * as networkInterfaces from "./tasks/network-interfaces.ts";
 
 export { checkAssertions } from "./misc/assertions.ts";
 export { release } from "./misc/version.ts";
@@ -49,10 +68,24 @@ export interface Std {
     typeof shellsEnvironment.options.environment;
   readonly fileSystems: typeof filesystems.options.fileSystems;
   readonly i18n: typeof i18n.options.i18n;
+  readonly networking: typeof networkInterfaces.options.networking &
+    typeof networking.options.networking &
+    typeof firewall.options.networking &
+    typeof nftables.options.networking &
+    typeof timesyncd.options.networking;
+  readonly programs: typeof bash.options.programs & typeof editors.options.programs & typeof ssh.options.programs;
   readonly security: typeof sudo.options.security &
     typeof wrappers.options.security &
     typeof pam.options.security &
     typeof ca.options.security;
+  readonly services: typeof journald.options.services &
+    typeof logind.options.services &
+    typeof timesyncd.options.services &
+    typeof resolved.options.services &
+    typeof dbus.options.services &
+    typeof getty.options.services &
+    typeof sshd.options.services &
+    typeof nginx.options.services;
   readonly swapDevices: typeof filesystems.options.swapDevices;
   readonly system: typeof activationScript.options.system &
     typeof toplevel.options.system &
@@ -64,8 +97,12 @@ export interface Std {
     typeof usersGroups.options.system &
     typeof nsswitch.options.system &
     typeof version.options.system;
+  readonly systemd: typeof systemdUnits.options.systemd &
+    typeof systemdManager.options.systemd &
+    typeof tmpfiles.options.systemd &
+    typeof networkd.options.systemd;
   readonly time: typeof timezone.options.time;
-  readonly users: typeof usersGroups.options.users;
+  readonly users: typeof usersGroups.options.users & typeof sshd.options.users;
 }
 
 /** All of them, as one module to import. */
@@ -91,5 +128,24 @@ export const standardModules: Module<Std> = defineModule<Std>({
     pam.default,
     sudo.default,
     wrappers.default,
+    systemdUnits.default,
+    systemdManager.default,
+    tmpfiles.default,
+    journald.default,
+    logind.default,
+    timesyncd.default,
+    networkInterfaces.default,
+    networking.default,
+    networkd.default,
+    resolved.default,
+    nftables.default,
+    firewall.default,
+    getty.default,
+    dbus.default,
+    sshd.default,
+    nginx.default,
+    bash.default,
+    ssh.default,
+    editors.default,
   ],
 });
