@@ -8,7 +8,6 @@ import {
   chmodSync,
   closeSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readlinkSync,
   renameSync,
@@ -25,6 +24,7 @@ import { LogFollower, lastLines } from "./log.ts";
 import { diskFull, sandboxUnavailable } from "./problems.ts";
 import { fixedCheck, type Made, publish } from "./publish.ts";
 import { SANDBOX_ETC, type SandboxInput, sandboxArgv } from "./sandbox.ts";
+import type { Scratch } from "./scratch.ts";
 import type { State } from "./state.ts";
 import { removeTree } from "./trees.ts";
 
@@ -32,6 +32,8 @@ import { removeTree } from "./trees.ts";
 export interface BuildOptions {
   /** Argv prefix that ends in bubblewrap. */
   readonly tool: readonly string[];
+  /** Where it may write. */
+  readonly scratch: Scratch;
   readonly signal: AbortSignal;
   readonly onLine?: (line: string) => void;
 }
@@ -41,26 +43,27 @@ const QUOTED_LINES = 20;
 
 /** Run a derivation's builder and publish what it made. */
 export async function build(state: State, drv: Derivation, options: BuildOptions): Promise<void> {
-  const scratch = state.temporaries.next();
-  const places = { store: `${scratch}/store`, build: `${scratch}/build` };
+  const { scratch } = options;
   const temporaries: string[] = [];
   try {
-    for (const place of [scratch, places.store, places.build]) mkdirSync(place, 0o755);
-    const surroundings = builderEnvironment(drv, availableParallelism());
-    for (const [name, text] of surroundings.files) writeFileSync(`${places.build}/${name}`, text);
     const inputs = state.infos.closure(inputPaths(drv));
+    const shown = inputs.map((path) => sandboxInput(state, path));
+    scratch.prepare(shown);
+    const surroundings = builderEnvironment(drv, availableParallelism());
+    for (const [name, text] of surroundings.files) writeFileSync(`${scratch.build}/${name}`, text);
     const argv = sandboxArgv({
       tool: options.tool,
-      ...places,
+      store: scratch.store,
+      build: scratch.build,
       etc: sandboxEtc(state),
-      inputs: inputs.map((path) => sandboxInput(state, path)),
+      inputs: shown,
       env: surroundings.env,
       args: surroundings.args,
       network: drv.fixedOutput !== undefined,
       builder: drv.data.builder,
     });
     await run(state, drv, argv, options);
-    const made = collect(state, drv, places.store, temporaries);
+    const made = collect(state, drv, scratch.store, temporaries);
     const fixed = fixedCheck(drv);
     await publish(state, made, {
       candidates: inputs,
@@ -69,7 +72,7 @@ export async function build(state: State, drv: Derivation, options: BuildOptions
       ...(fixed === undefined ? {} : { fixed }),
     });
   } finally {
-    for (const place of [scratch, ...temporaries]) removeTree(place);
+    for (const place of temporaries) removeTree(place);
   }
 }
 

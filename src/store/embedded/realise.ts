@@ -17,6 +17,7 @@ import { build } from "./build.ts";
 import { originsOf } from "./graph.ts";
 import { interrupted, ioProblem } from "./problems.ts";
 import { publishText } from "./publish.ts";
+import { ScratchPool } from "./scratch.ts";
 import { Slots } from "./slots.ts";
 import { addSource } from "./sources.ts";
 import type { State } from "./state.ts";
@@ -31,6 +32,7 @@ export class Realisation {
   readonly #state: State;
   readonly #tool: SandboxTool;
   readonly #options: RealiseOptions;
+  readonly #scratches: ScratchPool;
   readonly #jobs: Slots;
   readonly #fetches: Slots;
   readonly #stop = new AbortController();
@@ -44,6 +46,7 @@ export class Realisation {
     this.#state = state;
     this.#tool = tool;
     this.#options = options;
+    this.#scratches = new ScratchPool(state.temporaries);
     this.#jobs = new Slots(options.maxJobs ?? availableParallelism());
     this.#fetches = new Slots(options.maxFetches ?? DEFAULT_FETCHES);
   }
@@ -62,6 +65,7 @@ export class Realisation {
       );
     } finally {
       signal?.removeEventListener("abort", stop);
+      this.#scratches.close();
     }
     if (signal?.aborted === true) throw new ProblemError([interrupted()], { cause: signal.reason });
     const [first, ...rest] = this.#problems;
@@ -132,11 +136,15 @@ export class Realisation {
 
   async #build(drv: Derivation): Promise<void> {
     const { onEvent } = this.#options;
-    await build(this.#state, drv, {
-      tool: await this.#prepare(),
-      signal: this.#stop.signal,
-      ...(onEvent === undefined ? {} : { onLine: (line) => onEvent({ type: "log", drv, line }) }),
-    });
+    const tool = await this.#prepare();
+    await this.#scratches.use((scratch) =>
+      build(this.#state, drv, {
+        tool,
+        scratch,
+        signal: this.#stop.signal,
+        ...(onEvent === undefined ? {} : { onLine: (line) => onEvent({ type: "log", drv, line }) }),
+      }),
+    );
   }
 
   #prepare(): Promise<readonly string[]> {

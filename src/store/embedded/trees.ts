@@ -21,6 +21,12 @@ export function removeTree(path: string): void {
   remove(toBytes(path));
 }
 
+/** Remove the entries of a directory whose names, one character per byte, are to go. */
+export function removeEntries(directory: string, goes: (name: ByteString) => boolean): void {
+  const path = toBytes(directory);
+  for (const name of readdirSync(directory, "latin1")) if (goes(name)) remove(`${path}/${name}`);
+}
+
 function visit(path: ByteString): void {
   const at = toPath(path);
   const stat = lstatSync(at);
