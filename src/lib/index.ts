@@ -5,3 +5,4 @@ export * from "./sketch-lib.ts";
 export * from "./sketch-more.ts";
 export type * from "./typed/descriptors.ts";
 export type * from "./typed/modules.ts";
+export * as raw from "./raw.ts";

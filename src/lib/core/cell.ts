@@ -1,0 +1,179 @@
+/**
+ * Cells: values that are computed when they are first read.
+ *
+ * Every option value, element value and condition is a cell. A cell knows whether it is being computed, so reading it
+ * again meanwhile is an infinite recursion and is reported as one, with the whole circle.
+ *
+ * Options may depend on each other thousands deep, which the stack of JavaScript cannot hold. When `maxNesting` cells are
+ * being computed inside each other, the next one throws a `Suspension` to the outermost `force`, which computes that
+ * cell on the empty stack and then starts again with the one that needed it:
+ *
+ *     c0 → c1 → … → c250 ✗        c250 → … → c500 ✗        c500 → … → c600 ✓   c250 ✓   c0 ✓
+ *
+ * Thunks are pure, so running some of them twice is harmless, and a chain costs at most twice its length. The depth of
+ * a configuration is thus limited by memory alone. (A larger `--stack-size` was rejected: whoever imports the library
+ * would have to know about it.)
+ */
+import { ConfigError } from "../config-error.ts";
+import type { Origin } from "./origin.ts";
+import { infiniteRecursion, thunkThrew } from "./problems.ts";
+
+const idle = 0;
+const running = 1;
+const done = 2;
+
+/** How many cells may be computed inside each other on one stack; about a quarter of what Node's default stack holds. */
+const maxNesting = 150;
+
+/** A value that is computed when it is first read. */
+export abstract class Cell {
+  #state: 0 | 1 | 2 = idle;
+  #value: unknown = undefined;
+
+  /** Work out the value. Runs at most once successfully; a failure is not remembered. */
+  protected abstract compute(): unknown;
+  /** What the cell is, for the text of a recursion: an option's path. */
+  abstract describe(): string;
+  /** The option that the cell belongs to, if it is (a part of) one. */
+  option(): string | undefined {
+    return undefined;
+  }
+
+  /** True once the value is known. */
+  get isDone(): boolean {
+    return this.#state === done;
+  }
+
+  /** The value, computed now if need be. */
+  force(): unknown {
+    if (this.#state === done) return this.#value;
+    if (this.#state === running) throw recursion(this);
+    if (depth === 0) return drive(this);
+    if (depth >= maxNesting) throw new Suspension(this);
+    return this.run();
+  }
+
+  /** Compute on the present stack. @internal */
+  run(): unknown {
+    this.#state = running;
+    active[depth] = this;
+    places[depth] = undefined;
+    depth++;
+    try {
+      const value = this.compute();
+      // A thunk may have caught the suspension (or run out of stack in a `try`): its value is then worth nothing.
+      if (suspended !== undefined) throw suspended;
+      this.#value = value;
+      this.#state = done;
+      return value;
+    } catch (error) {
+      throw this.#explain(error);
+    } finally {
+      depth--;
+      active[depth] = undefined;
+      if (this.#state === running) this.#state = idle;
+    }
+  }
+
+  /** While a cell waits for a suspended one it still counts as running. @internal */
+  hold(held: boolean): void {
+    if (this.#state !== done) this.#state = held ? running : idle;
+  }
+
+  #explain(error: unknown): unknown {
+    if (error instanceof Suspension) return error;
+    if (error instanceof ConfigError) {
+      error.passThrough(this.describe());
+      return error;
+    }
+    // The stack was full before the count was: the same remedy.
+    if (isStackOverflow(error) && depth > 1) return new Suspension(this);
+    return thunkThrew(error, this.option() ?? this.describe(), places[depth - 1]);
+  }
+}
+
+/** The cells being computed, outermost first, and for each the definition whose thunk is running. */
+const active: (Cell | undefined)[] = [];
+const places: (Origin | undefined)[] = [];
+let depth = 0;
+
+/** Remember which definition the innermost cell is running, for recursions and for errors thrown by thunks. */
+export function at(origin: Origin | undefined): void {
+  if (depth > 0) places[depth - 1] = origin;
+}
+
+/** Thrown through everything to the outermost `force`, asking it to compute `cell` first. */
+class Suspension {
+  readonly cell: Cell;
+  readonly trail: readonly Step[];
+  constructor(cell: Cell) {
+    this.cell = cell;
+    this.trail = trail().filter((step) => step.cell !== cell);
+    suspended = this;
+  }
+}
+/** The suspension on its way; set so that user code cannot swallow it. */
+let suspended: Suspension | undefined;
+
+/** A cell on the way to a recursion, and the place of the definition that read on. */
+export interface Step {
+  readonly cell: Cell;
+  readonly place: Origin | undefined;
+}
+
+/** The cells that wait for a suspended one, as the steps from the outermost. */
+let waiting: Step[] = [];
+
+function trail(): Step[] {
+  const steps: Step[] = [];
+  for (let i = 0; i < depth; i++) steps.push({ cell: active[i] as Cell, place: places[i] });
+  return steps;
+}
+
+/** Compute `root` on the empty stack, and whatever it turns out to need first. */
+function drive(root: Cell): unknown {
+  const pending: { readonly cell: Cell; readonly held: readonly Step[] }[] = [{ cell: root, held: [] }];
+  const outer = waiting;
+  try {
+    for (;;) {
+      const { cell } = pending[pending.length - 1] as { cell: Cell };
+      cell.hold(false);
+      try {
+        const value = cell.run();
+        const finished = pending.pop();
+        if (pending.length === 0) return value;
+        waiting = waiting.slice(0, waiting.length - (finished?.held.length ?? 0));
+        release(finished?.held ?? []);
+      } catch (error) {
+        if (!(error instanceof Suspension)) throw error;
+        suspended = undefined;
+        waiting = [...waiting, ...error.trail];
+        for (const step of error.trail) step.cell.hold(true);
+        pending.push({ cell: error.cell, held: error.trail });
+      }
+    }
+  } finally {
+    suspended = undefined;
+    for (const entry of pending) release(entry.held);
+    waiting = outer;
+  }
+}
+
+function release(steps: readonly Step[]): void {
+  for (const step of steps) step.cell.hold(false);
+}
+
+function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message === "Maximum call stack size exceeded";
+}
+
+/** The circle that reading `cell` closes. */
+function recursion(cell: Cell): ConfigError {
+  const steps = [...waiting, ...trail()];
+  const start = steps.findLastIndex((step) => step.cell === cell);
+  const circle = start < 0 ? steps : steps.slice(start);
+  return infiniteRecursion(
+    circle.map((step) => ({ what: step.cell.describe(), option: step.cell.option(), origin: step.place })),
+    cell.describe(),
+  );
+}

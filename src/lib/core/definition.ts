@@ -1,0 +1,295 @@
+/**
+ * Definitions, and the pipeline they go through.
+ *
+ * A definition starts as what a module says about the whole configuration and ends at an option, an element of a list,
+ * or a name of an attribute set. On the way its wrappers are taken off and remembered beside the value, so that a
+ * wrapper around a group costs nothing per option until the option is read:
+ *
+ *     mkIf(c, mkForce({ a: 1, b: { x: 2 } }))   →   a: 1    under c, priority 50
+ *                                                   b.x: 2  under c, priority 50
+ *
+ * Evaluating `c` on the way would make every `mkIf` on an option of the same configuration a circle.
+ *
+ * At the option: `peel` takes off the remaining wrappers and evaluates the conditions, `strongest` keeps the
+ * definitions of the lowest priority number, `resolve` runs the thunks of those and no others, and sorts.
+ * Wrappers nest in exactly one order, `(mkIf | mkMerge)* mkDefinition? mkOverride? mkOrder? value`; anything else
+ * stays in the value and is a problem there (or, for a submodule, means what it says inside).
+ */
+import { at, Cell } from "./cell.ts";
+import type { Loc } from "./loc.ts";
+import { Origin } from "./origin.ts";
+import { conditionNotBoolean, effectivePriority, priorityInThunk } from "./problems.ts";
+import { LiteralValue, order, Property, priority as priorities } from "./property.ts";
+
+/** Conditions that a definition stands under, innermost first. */
+export interface Conditions {
+  readonly condition: Condition;
+  readonly outer: Conditions | undefined;
+}
+
+/** A definition on its way. */
+export class Def {
+  readonly value: unknown;
+  readonly origin: Origin;
+  readonly conditions: Conditions | undefined;
+  /** 0 until a wrapper sets it. */
+  readonly priority: number;
+  /** The priority that counts when no wrapper sets one. */
+  readonly base: number;
+  /** 0 until a wrapper sets it. */
+  readonly order: number;
+
+  constructor(value: unknown, origin: Origin, conditions?: Conditions, priority = 0, base: number = priorities.plain, order = 0) {
+    this.value = value;
+    this.origin = origin;
+    this.conditions = conditions;
+    this.priority = priority;
+    this.base = base;
+    this.order = order;
+  }
+
+  /** The same definition of a member of the value. */
+  member(value: unknown): Def {
+    return new Def(value, this.origin, this.conditions, this.priority, this.base, 0);
+  }
+}
+
+/** A member of a value that a plain definition gives: a definition in its own right. */
+export function childDef(def: Def, value: unknown): Def {
+  return new Def(value, def.origin);
+}
+
+/** The condition of one `mkIf`; evaluated once, however many options it guards. */
+export class Condition extends Cell {
+  readonly #property: Property;
+
+  constructor(property: Property) {
+    super();
+    this.#property = property;
+  }
+
+  /** The condition of a property. */
+  static of(property: Property): Condition {
+    property.condition ??= new Condition(property);
+    return property.condition as Condition;
+  }
+
+  get origin(): Origin | undefined {
+    return this.#property.origin;
+  }
+
+  override describe(): string {
+    const { origin } = this.#property;
+    return origin === undefined ? "the condition of mkIf" : `the condition of mkIf at ${origin}`;
+  }
+
+  /** True when the condition holds. */
+  holds(): boolean {
+    const { argument } = this.#property;
+    return argument === true || (argument !== false && (this.force() as boolean));
+  }
+
+  protected override compute(): unknown {
+    const { argument, origin } = this.#property;
+    at(origin);
+    const value: unknown = typeof argument === "function" ? argument() : argument;
+    if (typeof value !== "boolean") throw conditionNotBoolean(origin, value);
+    return value;
+  }
+}
+
+/** True when all conditions hold; the outer ones are asked first, and an inner one only if they do. */
+function allHold(conditions: Conditions | undefined): boolean {
+  return conditions === undefined || (allHold(conditions.outer) && conditions.condition.holds());
+}
+
+/** A member of an object without reading it: a getter is a thunk. */
+export function member(object: object, key: string): unknown {
+  const descriptor = Object.getOwnPropertyDescriptor(object, key);
+  if (descriptor === undefined) return (object as Record<string, unknown>)[key];
+  return descriptor.get === undefined ? descriptor.value : () => (object as Record<string, unknown>)[key];
+}
+
+/** Set an own member whatever its name, `__proto__` included. */
+export function setMember(object: object, key: string, value: unknown): void {
+  if (key === "__proto__") Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  else (object as Record<string, unknown>)[key] = value;
+}
+
+/** Take the wrappers off a group of options. What comes out has plain sets, or a value that is no group. */
+export function pushDown(def: Def, out: Def[]): void {
+  const { value } = def;
+  if (!(value instanceof Property)) {
+    out.push(def);
+    return;
+  }
+  const origin = value.origin ?? def.origin;
+  switch (value.kind) {
+    case "define":
+      pushDown(new Def(value.content, origin, def.conditions, def.priority, def.base), out);
+      return;
+    case "merge":
+      for (const item of listOf(value.content)) pushDown(new Def(item, origin, def.conditions, def.priority, def.base), out);
+      return;
+    case "if":
+      if (def.priority !== 0) pushDownInside(def, value, out);
+      else pushDown(new Def(value.content, origin, under(value, def.conditions), 0, def.base), out);
+      return;
+    case "override":
+      if (def.priority !== 0) pushDownInside(def, value, out);
+      else pushDown(new Def(value.content, origin, def.conditions, value.argument as number, def.base), out);
+      return;
+    default:
+      out.push(def);
+  }
+}
+
+/** `mkForce(mkIf(c, { a }))` is `{ a: mkForce(mkIf(c, a)) }`: wrong for most options, right for submodules. */
+function pushDownInside(def: Def, property: Property, out: Def[]): void {
+  const inner: Def[] = [];
+  pushDown(new Def(property.content, property.origin ?? def.origin), inner);
+  for (const { value, origin, conditions, priority } of inner) {
+    const wrapped = isGroup(value)
+      ? mapMembers(value, (content) => new Property(property.kind, rewrap(content, conditions, priority, origin), property.argument, property.origin))
+      : value;
+    out.push(new Def(wrapped, origin, def.conditions, def.priority, def.base));
+  }
+}
+
+/** The wrappers that stand beside a value, around it again. */
+export function rewrap(value: unknown, conditions: Conditions | undefined, priority: number, origin?: Origin): unknown {
+  let wrapped = priority === 0 ? value : new Property("override", value, priority, origin);
+  for (let at = conditions; at !== undefined; at = at.outer) {
+    wrapped = new Property("if", wrapped, () => (at as Conditions).condition.holds(), at.condition.origin);
+  }
+  return wrapped;
+}
+
+function mapMembers(object: object, f: (value: unknown) => unknown): object {
+  const mapped = {};
+  for (const key of Object.keys(object)) setMember(mapped, key, f(member(object, key)));
+  return mapped;
+}
+
+/** True for what can hold the members of a group of options. */
+export function isGroup(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Property) && !(value instanceof LiteralValue);
+}
+
+function under(property: Property, outer: Conditions | undefined): Conditions | undefined {
+  return property.argument === true ? outer : { condition: Condition.of(property), outer };
+}
+
+/** The members of a merge; a function says what they are once they are needed. */
+function listOf(value: unknown): readonly unknown[] {
+  const list: unknown = typeof value === "function" ? value() : value;
+  return Array.isArray(list) ? list : [];
+}
+
+/** Take the wrappers off the definitions of one option, and drop those whose conditions do not hold. */
+export function peel(defs: readonly Def[]): Def[] {
+  const out: Def[] = [];
+  for (const def of defs) {
+    if (def.conditions === undefined && !(def.value instanceof Property)) out.push(def);
+    else if (allHold(def.conditions)) peelInto(def.value, def.origin, def, def.priority === 0 ? 0 : 2, out);
+  }
+  return out;
+}
+
+/**
+ * Take off what may be taken off. `phase`: 0 anything may follow, 1 a priority may, 2 an order may, 3 only the value.
+ * Conditions are evaluated here, so they are dropped from the result.
+ */
+function peelInto(value: unknown, origin: Origin, from: Def, phase: number, out: Def[]): void {
+  let { priority, order } = from;
+  for (;;) {
+    if (!(value instanceof Property)) break;
+    const { kind, content, argument } = value;
+    origin = value.origin ?? origin;
+    if (kind === "if" && phase === 0) {
+      if (argument !== true && !Condition.of(value).holds()) return;
+    } else if (kind === "merge" && phase === 0) {
+      for (const item of listOf(content)) peelInto(item, origin, from, 0, out);
+      return;
+    } else if (kind === "definition" && phase === 0) {
+      origin = new Origin(String(argument));
+      phase = 1;
+    } else if (kind === "override" && phase <= 1) {
+      priority = argument as number;
+      phase = 2;
+    } else if (kind === "order" && phase <= 2) {
+      order = argument as number;
+      phase = 3;
+    } else if (kind !== "define") break;
+    value = content;
+  }
+  out.push(new Def(value, origin, undefined, priority, from.base, order));
+}
+
+/** The definitions of the lowest priority number, in their order. */
+export function strongest(defs: Def[]): Def[] {
+  if (defs.length < 2) return defs;
+  let lowest = Number.POSITIVE_INFINITY;
+  let same = true;
+  for (const def of defs) {
+    const own = effectivePriority(def);
+    if (own !== lowest && lowest !== Number.POSITIVE_INFINITY) same = false;
+    if (own < lowest) lowest = own;
+  }
+  return same ? defs : defs.filter((def) => effectivePriority(def) === lowest);
+}
+
+/** Sort by order number; equal ones keep their places. */
+export function inOrder(defs: Def[]): Def[] {
+  if (defs.length < 2 || defs.every((def) => def.order === 0)) return defs;
+  const rank = (def: Def): number => (def.order === 0 ? order.plain : def.order);
+  return defs.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** How a type reads functions: `parameters` lets functions with a parameter through as values. */
+export interface Reading {
+  readonly takesFunctions: boolean;
+}
+
+/** What survives: the definitions to merge, their thunks run, and their priority. */
+export interface Survivors {
+  readonly defs: readonly Def[];
+  readonly priority: number;
+}
+
+/** Run the thunks of the strongest definitions. If they all turn out to say nothing, the next class has its turn. */
+export function resolve(loc: Loc | undefined, candidates: Def[], reading: Reading): Survivors {
+  let left = candidates;
+  while (left.length > 0) {
+    const winners = strongest(left);
+    const priority = effectivePriority(winners[0] as Def);
+    const defs = runThunks(loc, winners, reading);
+    if (defs.length > 0) return { defs: inOrder(defs), priority };
+    left = left.filter((def) => effectivePriority(def) !== priority);
+  }
+  return { defs: [], priority: priorities.none };
+}
+
+function runThunks(loc: Loc | undefined, defs: Def[], reading: Reading): Def[] {
+  if (!defs.some((def) => typeof def.value === "function" || def.value instanceof LiteralValue)) return defs;
+  const out: Def[] = [];
+  for (const def of defs) runThunk(loc, def, reading, out);
+  return out;
+}
+
+function runThunk(loc: Loc | undefined, def: Def, reading: Reading, out: Def[]): void {
+  let { value } = def;
+  if (typeof value === "function" && !(reading.takesFunctions && value.length > 0)) {
+    at(def.origin);
+    value = (value as () => unknown)();
+    const inner: Def[] = [];
+    // A thunk under a priority or an order has used up what may stand around it.
+    peelInto(value, def.origin, def, def.order !== 0 ? 3 : def.priority !== 0 ? 2 : 0, inner);
+    for (const found of inner) {
+      if (found.priority !== def.priority) throw priorityInThunk(loc, found, new Property("override", found.value, found.priority, found.origin));
+      runThunk(loc, found, reading, out);
+    }
+    return;
+  }
+  out.push(value instanceof LiteralValue ? new Def(value.literal, def.origin, undefined, def.priority, def.base, def.order) : def);
+}

@@ -1,0 +1,23 @@
+/**
+ * The options that every scope has besides the declared ones, below `_module`: arguments for module functions, whether
+ * unknown options are a problem, and the type of those that are not.
+ */
+import { lazyAttrsOf } from "../types/containers.ts";
+import { nullOr } from "../types/choices.ts";
+import { raw } from "../types/free.ts";
+import { bool, optionType } from "../types/scalar.ts";
+import { OptionDecl } from "./option.ts";
+import { unknownOrigin } from "./origin.ts";
+import { GroupSchema } from "./schema.ts";
+
+/** The schema of `_module`. */
+export const internalSchema: GroupSchema = new GroupSchema([
+  {
+    origin: unknownOrigin,
+    tree: {
+      args: new OptionDecl({ type: lazyAttrsOf(raw), internal: true, description: "Further arguments of module functions." }),
+      check: new OptionDecl({ type: bool, default: true, internal: true, description: "Whether unknown options are a problem." }),
+      freeformType: new OptionDecl({ type: nullOr(optionType), default: null, internal: true, description: "The type of definitions that belong to no option." }),
+    },
+  },
+]);

@@ -1,0 +1,114 @@
+/**
+ * From definitions to a value: check them against the type, merge them, and keep what is inside lazy.
+ */
+import { Cell } from "./cell.ts";
+import { type Def, peel, resolve, setMember, type Survivors } from "./definition.ts";
+import { type Loc, showLoc } from "./loc.ts";
+import type { Origin } from "./origin.ts";
+import { definitionType, optionUndefined, wrapperNesting } from "./problems.ts";
+import { Property } from "./property.ts";
+import type { At, Context, Type } from "./type.ts";
+
+/** The value of what survived of the definitions. */
+export function mergeSurvivors(at: At, type: Type, survivors: Survivors, declarations: readonly Origin[], losers: number): unknown {
+  const { defs } = survivors;
+  if (defs.length === 0) {
+    if (type.emptyValue !== undefined) return type.emptyValue(at);
+    throw optionUndefined(at.loc, declarations, losers);
+  }
+  const bad = type.misfits(defs);
+  if (bad.length > 0) throw misfit(at, type, bad);
+  return type.merge(at, defs);
+}
+
+/** The value of definitions whose wrappers are still on. */
+export function mergeDefs(at: At, type: Type, defs: readonly Def[]): unknown {
+  return mergePeeled(at, type, peel(defs), defs.length);
+}
+
+/** The value of definitions whose wrappers are off. */
+export function mergePeeled(at: At, type: Type, candidates: Def[], before: number): unknown {
+  return mergeSurvivors(at, type, resolve(at.loc, candidates, type), [], before);
+}
+
+/** Say that definitions do not fit a type; a wrapper left in the value is the more helpful thing to complain about. */
+export function misfit(at: At, type: Type, bad: readonly Def[]): Error {
+  const wrapped = bad.find((def) => def.value instanceof Property);
+  if (wrapped !== undefined) return wrapperNesting(at.loc, wrapped, wrapped.value as Property);
+  return definitionType(at.loc, type.description, bad);
+}
+
+/** The value of an element: of a list, of an attribute set. */
+export class ElementCell extends Cell {
+  readonly #loc: Loc;
+  readonly #context: Context;
+  readonly #type: Type;
+  readonly #defs: Def[];
+
+  constructor(loc: Loc, context: Context, type: Type, defs: Def[]) {
+    super();
+    this.#loc = loc;
+    this.#context = context;
+    this.#type = type;
+    this.#defs = defs;
+  }
+
+  override describe(): string {
+    return showLoc(this.#loc);
+  }
+  override option(): string {
+    return showLoc(this.#loc);
+  }
+
+  protected override compute(): unknown {
+    return mergePeeled({ loc: this.#loc, context: this.#context }, this.#type, this.#defs, this.#defs.length);
+  }
+}
+
+/**
+ * Give `target` a member whose value is merged when it is first read. Most values are plain text or numbers, and for
+ * those a cell and a getter cost more than merging: they are merged now, unless that fails.
+ */
+export function lazyMember(target: object, key: string, loc: Loc, context: Context, type: Type, defs: Def[]): void {
+  if (defs.length > 0 && defs.every((def) => type.isEager(def.value))) {
+    const value = attempt(() => mergePeeled({ loc, context }, type, defs, defs.length));
+    if (value !== undefined) {
+      setMember(target, key, value);
+      return;
+    }
+  }
+  const cell = new ElementCell(loc, context, type, defs);
+  Object.defineProperty(target, key, { enumerable: true, configurable: true, get: () => cell.force() });
+}
+
+/** The same for definitions whose wrappers are still on, conditions and all. */
+export function rawMember(target: object, key: string, loc: Loc, context: Context, type: Type, defs: readonly Def[]): void {
+  const cell = new RawElementCell(loc, context, type, defs);
+  Object.defineProperty(target, key, { enumerable: true, configurable: true, get: () => cell.force() });
+}
+
+/** An element whose conditions are evaluated only when it is read. */
+class RawElementCell extends ElementCell {
+  readonly #at: At;
+  readonly #type: Type;
+  readonly #raw: readonly Def[];
+
+  constructor(loc: Loc, context: Context, type: Type, raw: readonly Def[]) {
+    super(loc, context, type, []);
+    this.#at = { loc, context };
+    this.#type = type;
+    this.#raw = raw;
+  }
+
+  protected override compute(): unknown {
+    return mergeDefs(this.#at, this.#type, this.#raw);
+  }
+}
+
+function attempt(f: () => unknown): unknown {
+  try {
+    return f();
+  } catch {
+    return undefined;
+  }
+}

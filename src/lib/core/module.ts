@@ -1,0 +1,159 @@
+/**
+ * Modules as the evaluator sees them, and how a list of modules becomes the ordered list that is merged.
+ *
+ * Imports are followed breadth-first. Of modules with the same key the first one found counts and the others are
+ * dropped with their imports; a module without a key of its own is known by its place (`parent:anon-2`), or, when it is
+ * a value made by `defineModule`, by its identity. A disabled module disappears with its imports, wherever it was
+ * disabled. The list is then reversed: the last module comes first, and imports before their importers. That is the
+ * order in which lists are concatenated.
+ *
+ *     [A (imports A1, A2 (imports A2x)), B]   →   A2x, A2, A1, B, A
+ */
+import { kindOf } from "./print.ts";
+import { moduleClass, notAModule } from "./problems.ts";
+import { Origin, unknownOrigin } from "./origin.ts";
+import type { Type } from "./type.ts";
+
+/** The parts of a module. */
+export interface ModuleFields {
+  readonly key?: unknown;
+  readonly file?: string | undefined;
+  readonly class?: string | undefined;
+  readonly imports?: readonly ModuleLike[] | undefined;
+  readonly disabledModules?: readonly unknown[] | undefined;
+  /** Options and groups of options. */
+  readonly options?: object | undefined;
+  /** Definitions, or a function from the module arguments to them. */
+  readonly config?: unknown;
+  /** Definitions of priority 1400, or a function to them. */
+  readonly defaults?: unknown;
+  readonly freeformType?: Type | undefined;
+}
+
+/** A module. */
+export class ModuleRecord {
+  readonly fields: ModuleFields;
+  readonly origin: Origin | undefined;
+  /** Known by identity: imported twice it is one module. */
+  readonly isValue: boolean;
+
+  constructor(fields: ModuleFields, origin?: Origin, isValue = false) {
+    this.fields = fields;
+    this.origin = origin ?? (fields.file === undefined ? undefined : new Origin(fields.file));
+    this.isValue = isValue;
+  }
+}
+
+/** A module, or a function from the module arguments to one. */
+export type ModuleLike = ModuleRecord | ((args: object) => ModuleRecord);
+
+/** A module in its place. */
+export interface Entry {
+  readonly fields: ModuleFields;
+  readonly origin: Origin;
+  /** 0 for the modules that were given, 1 for their imports, and so on. */
+  readonly level: number;
+}
+
+/** What collecting gives. */
+export interface Collected {
+  /** In the order of merging. */
+  readonly entries: readonly Entry[];
+  /** True when no module was a function, so that the arguments do not matter. */
+  readonly isStatic: boolean;
+}
+
+/** Collect modules and all they import. */
+export function collect(modules: readonly ModuleLike[], args: object, expected?: string): Collected {
+  const found = new Collector(args, expected);
+  const disabled = found.disabledBy(modules);
+  const entries = found.walk(modules, disabled);
+  return { entries: entries.reverse(), isStatic: found.isStatic };
+}
+
+/** A module that is to be visited. */
+interface Visit {
+  readonly module: ModuleLike;
+  readonly parentKey: string;
+  readonly position: number;
+  readonly origin: Origin;
+  readonly level: number;
+}
+
+class Collector {
+  readonly #args: object;
+  readonly #expected: string | undefined;
+  /** Module functions are called once, although the modules are walked twice. */
+  readonly #called = new Map<ModuleLike, ModuleRecord>();
+  isStatic = true;
+
+  constructor(args: object, expected: string | undefined) {
+    this.#args = args;
+    this.#expected = expected;
+  }
+
+  /** The keys that any module disables, disabled modules included. */
+  disabledBy(modules: readonly ModuleLike[]): ReadonlySet<unknown> {
+    const disabled = new Set<unknown>();
+    this.walk(modules, disabled, (fields) => {
+      for (const item of fields.disabledModules ?? []) disabled.add(item instanceof ModuleRecord ? keyOf(item) : item);
+    });
+    return disabled;
+  }
+
+  /** Breadth-first; `visitor` is for the walk that only looks, and then nothing is left out. */
+  walk(modules: readonly ModuleLike[], disabled: ReadonlySet<unknown>, visitor?: (fields: ModuleFields) => void): Entry[] {
+    const seen = new Set<unknown>();
+    const entries: Entry[] = [];
+    const queue = modules.map((module, i): Visit => ({ module, parentKey: "", position: i + 1, origin: unknownOrigin, level: 0 }));
+    for (const visit of queue) {
+      const record = this.#record(visit);
+      const { fields } = record;
+      const origin = record.origin ?? visit.origin;
+      const key = keyOf(record) ?? `${visit.parentKey}:anon-${visit.position}`;
+      if (seen.has(key) || (visitor === undefined && disabled.has(key))) continue;
+      seen.add(key);
+      this.#checkClass(fields, origin);
+      visitor?.(fields);
+      entries.push({ fields, origin, level: visit.level });
+      const parentKey = typeof key === "string" ? key : `${visit.parentKey}:anon-${visit.position}`;
+      for (const [i, module] of this.#imports(fields, origin).entries()) {
+        queue.push({ module, parentKey, position: i + 1, origin, level: visit.level + 1 });
+      }
+    }
+    return entries;
+  }
+
+  #record({ module, origin }: Visit): ModuleRecord {
+    if (module instanceof ModuleRecord) return module;
+    if (typeof module !== "function") throw notAModule(module, origin === unknownOrigin ? undefined : origin, nestedList(module));
+    this.isStatic = false;
+    const known = this.#called.get(module);
+    if (known !== undefined) return known;
+    const record: unknown = module(this.#args);
+    if (!(record instanceof ModuleRecord)) throw notAModule(record, origin);
+    this.#called.set(module, record);
+    return record;
+  }
+
+  #imports(fields: ModuleFields, origin: Origin): readonly ModuleLike[] {
+    const { imports = [] } = fields;
+    if (!Array.isArray(imports)) throw notAModule(imports, origin, `imports has to be a list of modules, not ${kindOf(imports)}`);
+    return imports;
+  }
+
+  #checkClass(fields: ModuleFields, origin: Origin): void {
+    const own = fields.class;
+    const expected = this.#expected;
+    if (expected !== undefined && own !== undefined && own !== expected) throw moduleClass(origin, own, expected);
+  }
+}
+
+/** The key that a module brings along. */
+function keyOf(record: ModuleRecord): unknown {
+  return record.fields.key ?? (record.isValue ? record : undefined);
+}
+
+function nestedList(value: unknown): string | undefined {
+  return Array.isArray(value) ? "a list of modules cannot contain lists of modules" : undefined;
+}

@@ -1,0 +1,363 @@
+/**
+ * The problems of the module system, worded: what is wrong, every place that has to do with it, and what to do.
+ *
+ * Deciding that something is wrong happens elsewhere; here it only gets its words. Codes are stable, words are not.
+ */
+import { type Problem, problem, ProblemError, type Site } from "../../problems/index.ts";
+import { ConfigError, configError } from "../config-error.ts";
+import { type Loc, showLoc, showPath } from "./loc.ts";
+import type { Origin } from "./origin.ts";
+import { kindOf, print } from "./print.ts";
+import { type Property, priority as priorities, propertyName } from "./property.ts";
+
+/** The part of a definition that problems show. */
+export interface Shown {
+  readonly value: unknown;
+  readonly origin: Origin;
+  /** 0 when nothing set it. */
+  readonly priority: number;
+  /** The priority that counts when nothing set one. */
+  readonly base: number;
+}
+
+/** A definition as a site. */
+export function defSite(def: Shown, label?: string): Site {
+  const priority = effectivePriority(def);
+  return def.origin.site({ value: print(def.value), priority, ...(label === undefined ? {} : { label }) });
+}
+
+/** The priority that counts. */
+export function effectivePriority(def: { readonly priority: number; readonly base: number }): number {
+  return def.priority === 0 ? def.base : def.priority;
+}
+
+const sites = (defs: readonly Shown[]): Site[] => defs.map((def) => defSite(def));
+const declared = (origins: readonly Origin[]): Site[] => origins.map((origin) => origin.site({ label: "declared here" }));
+
+// ------------------------------------------------------------------ definitions
+
+/** A definition that the option's type does not take. */
+export function definitionType(loc: Loc | undefined, wanted: string, bad: readonly Shown[], reason?: string): ConfigError {
+  const option = showLoc(loc);
+  const got = [...new Set(bad.map((def) => kindOf(def.value)))].join(" and ");
+  return configError(
+    problem({
+      code: "definition-type",
+      option,
+      message: `${option} takes ${article(wanted)}, but is defined as ${got}`,
+      sites: sites(bad),
+      notes: reason === undefined ? [] : [reason],
+      fix: `give ${option} ${article(wanted)}.`,
+    }),
+  );
+}
+
+/** Wrappers nested in an order that merging cannot honour; the fix names the right one. */
+export function wrapperNesting(loc: Loc | undefined, def: Shown, property: Property): ConfigError {
+  const option = showLoc(loc);
+  const inner = propertyName(property);
+  return configError(
+    problem({
+      code: "wrapper-nesting",
+      option,
+      message: `${option}: ${inner} stands inside a wrapper that has to be inside of it`,
+      sites: [(property.origin ?? def.origin).site({ value: print(property), label: "has to be further out" }), defSite(def)],
+      notes: [nestingRule],
+      fix: nestingFix(property),
+    }),
+  );
+}
+
+const nestingRule = "Wrappers nest in one order: mkIf and mkMerge outside, then one priority, then one order, then the value.";
+
+function nestingFix(property: Property): string {
+  switch (property.kind) {
+    case "if":
+      return "write mkIf(condition, mkForce(value)), not mkForce(mkIf(condition, value)).";
+    case "merge":
+      return "wrap every member of the list: mkMerge([mkForce(a), mkForce(b)]), not mkForce(mkMerge([a, b])).";
+    case "override":
+      return "a value has one priority, and it goes around the order: write mkForce(mkBefore(value)); keep one of two priorities.";
+    default:
+      return "a value has one order, and it goes inside the priority: write mkForce(mkBefore(value)).";
+  }
+}
+
+/** `mkBefore` and the like around a group of options. */
+export function wrapperAtGroup(loc: Loc | undefined, def: Shown, property: Property): ConfigError {
+  const name = propertyName(property);
+  const group = loc === undefined ? "the configuration" : showLoc(loc);
+  return configError(
+    problem({
+      code: "wrapper-at-group",
+      ...(loc === undefined ? {} : { option: showLoc(loc) }),
+      message: `${name} cannot stand around a group of options, and ${group} is one`,
+      sites: [(property.origin ?? def.origin).site({ value: print(property) })],
+      fix: `put ${name} at the options inside the group.`,
+    }),
+  );
+}
+
+/** A priority that only running a thunk reveals. */
+export function priorityInThunk(loc: Loc | undefined, def: Shown, property: Property): ConfigError {
+  const name = propertyName(property);
+  return configError(
+    problem({
+      code: "priority-in-thunk",
+      option: showLoc(loc),
+      message: `${showLoc(loc)}: a thunk returned ${name}, but priorities have to be known before any thunk runs`,
+      sites: [(property.origin ?? def.origin).site({ value: print(property) })],
+      fix: `write ${name}(() => …) instead of () => ${name}(…).`,
+    }),
+  );
+}
+
+/** Definitions of equal priority that the type cannot merge. */
+export function definitionConflict(loc: Loc | undefined, defs: readonly Shown[], what = "conflicting definitions"): ConfigError {
+  const option = showLoc(loc);
+  const level = effectivePriority(defs[0] as Shown);
+  return configError(
+    problem({
+      code: "definition-conflict",
+      option,
+      message: `${option} has ${what}`,
+      sites: sites(defs),
+      fix: `${defs.length === 2 ? "both" : "all"} have priority ${level}: wrap the one to keep in mkForce, or the ${defs.length === 2 ? "other" : "others"} in mkDefault.`,
+    }),
+  );
+}
+
+/** Several definitions of something that takes one. */
+export function definitionNotUnique(loc: Loc | undefined, defs: readonly Shown[], message: string): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "definition-not-unique",
+      option,
+      message: `${option} takes one definition, but has ${defs.length}`,
+      sites: sites(defs),
+      notes: message === "" ? [] : [message],
+      fix: "keep one of them, or wrap the one to keep in mkForce.",
+    }),
+  );
+}
+
+/** Reading an option that nothing defines. */
+export function optionUndefined(loc: Loc | undefined, declarations: readonly Origin[], losers: number): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "option-undefined",
+      option,
+      message: `${option} is read, but has no value`,
+      sites: declared(declarations),
+      notes: losers === 0 ? [] : [`${losers === 1 ? "One definition exists, but its condition does" : `${losers} definitions exist, but their conditions do`} not hold.`],
+      fix: `define ${option}, or declare it with a default.`,
+    }),
+  );
+}
+
+/** A read-only option that is defined more than once. */
+export function optionReadOnly(loc: Loc | undefined, defs: readonly Shown[]): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "option-read-only",
+      option,
+      message: `${option} is read-only, but is defined ${defs.length} times`,
+      sites: sites(defs),
+      notes: ["A default counts as a definition, and so does one whose condition does not hold."],
+      fix: `remove the definitions that ${option} does not need.`,
+    }),
+  );
+}
+
+/** A condition that is not true or false. */
+export function conditionNotBoolean(origin: Origin | undefined, value: unknown): ConfigError {
+  return configError(
+    problem({
+      code: "condition-not-boolean",
+      message: `the condition of mkIf is ${kindOf(value)}, not true or false`,
+      sites: origin === undefined ? [] : [origin.site({ value: print(value) })],
+      fix: "return true or false, for example () => value !== null.",
+    }),
+  );
+}
+
+// ------------------------------------------------------------------ groups and unknown options
+
+/** Definitions for an option that nobody declares. */
+export function optionUnknown(path: readonly string[], defs: readonly Shown[], near: readonly string[], note?: string): Problem {
+  const option = showPath(path);
+  const guess = near.map((name) => showPath([...path.slice(0, -1), name]));
+  const fix =
+    guess.length > 0
+      ? `did you mean ${guess.length === 1 ? guess[0] : `${guess.slice(0, -1).join(", ")} or ${guess.at(-1)}`}?`
+      : "check the name, or import the module that declares the option.";
+  return problem({
+    code: "option-unknown",
+    option,
+    message: `the option ${option} does not exist`,
+    sites: sites(defs),
+    notes: note === undefined ? [] : [note],
+    fix,
+  });
+}
+
+/** A value where a group of options is. */
+export function definitionNotGroup(loc: Loc | undefined, def: Shown): ConfigError {
+  const group = loc === undefined ? "the configuration" : showLoc(loc);
+  const thunk = typeof def.value === "function";
+  return configError(
+    problem({
+      code: thunk ? "thunk-at-group" : "definition-not-group",
+      ...(loc === undefined ? {} : { option: showLoc(loc) }),
+      message: thunk
+        ? `${group} is a group of options and cannot be a thunk: which options are defined has to be known beforehand`
+        : `${group} is a group of options, but is defined as ${kindOf(def.value)}`,
+      sites: [defSite(def)],
+      fix: thunk ? "put thunks at the options inside the group." : `define the options inside ${group}.`,
+    }),
+  );
+}
+
+/** Reading while definitions are still being collected. */
+export function readTooEarly(path: string, origin: Origin | undefined): ConfigError {
+  return configError(
+    problem({
+      code: "read-too-early",
+      option: path,
+      message: `${path} is read while definitions are still being collected`,
+      sites: origin === undefined ? [] : [origin.site()],
+      fix: `read it inside a thunk: () => … ${path} …`,
+    }),
+  );
+}
+
+// ------------------------------------------------------------------ declarations
+
+/** Two declarations that do not fit together. */
+export function declaredTwice(loc: Loc | undefined, origins: readonly Origin[], reason: string): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "option-declared-twice",
+      option,
+      message: `${option} is declared more than once: ${reason}`,
+      sites: declared(origins),
+      fix: "remove one of the declarations, or rename one of the options.",
+    }),
+  );
+}
+
+/** An option below an option whose type has no options of its own. */
+export function optionNested(loc: Loc | undefined, wanted: string, parents: readonly Origin[], nested: readonly { readonly path: string; readonly origin: Origin }[]): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "option-nested",
+      option,
+      message: `${option} is an option (${wanted}) and cannot contain other options`,
+      sites: [...declared(parents), ...nested.map(({ path, origin }) => origin.site({ label: `declares ${path}` }))],
+      fix: `give ${option} the type t.submodule(…), or move the options below it elsewhere.`,
+    }),
+  );
+}
+
+/** Something in an option tree that is neither an option nor a group. */
+export function declarationShape(loc: Loc | undefined, origin: Origin, value: unknown): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "declaration-shape",
+      option,
+      message: `${option === "" ? "the option tree" : option} is declared as ${kindOf(value)}, but has to be an option or a group of options`,
+      sites: [origin.site({ value: print(value) })],
+      fix: "declare it with mkOption({ type: … }).",
+    }),
+  );
+}
+
+// ------------------------------------------------------------------ modules
+
+/** Something in a list of modules that is not one. */
+export function notAModule(value: unknown, origin: Origin | undefined, why?: string): ConfigError {
+  return configError(
+    problem({
+      code: "not-a-module",
+      message: why ?? `expected a module, got ${kindOf(value)}`,
+      sites: origin === undefined ? [] : [origin.site({ value: print(value) })],
+      fix: "make modules with defineModule({ … }) or dataModule(file, data); spread a list of modules with `...`.",
+    }),
+  );
+}
+
+/** A module of another class than the evaluation's. */
+export function moduleClass(origin: Origin, own: string, expected: string): ConfigError {
+  return configError(
+    problem({
+      code: "module-class",
+      message: `a module of class ${JSON.stringify(own)} cannot be part of a configuration of class ${JSON.stringify(expected)}`,
+      sites: [origin.site()],
+      fix: "import it where its class is evaluated.",
+    }),
+  );
+}
+
+// ------------------------------------------------------------------ evaluation
+
+/** Options whose values need each other. */
+export function infiniteRecursion(
+  steps: readonly { readonly what: string; readonly option: string | undefined; readonly origin: Origin | undefined }[],
+  back: string,
+): ConfigError {
+  const option = steps.find((step) => step.option !== undefined)?.option;
+  const shown = steps.length > 12 ? [...steps.slice(0, 8), undefined, ...steps.slice(-3)] : steps;
+  const lines = shown.map((step, i) => {
+    if (step === undefined) return `  → (${steps.length - 11} more)`;
+    return `  ${i === 0 ? " " : "→"} ${step.what}${step.origin === undefined ? "" : `   read on at ${step.origin}`}`;
+  });
+  return configError(
+    problem({
+      code: "infinite-recursion",
+      ...(option === undefined ? {} : { option }),
+      message: `infinite recursion: ${back} needs its own value`,
+      sites: steps.flatMap((step) => (step.origin === undefined ? [] : [step.origin.site({ label: step.what })])).slice(0, 8),
+      notes: [...lines, `  → ${back}`],
+      fix: "break the circle: one of these definitions must not read the next option.",
+    }),
+  );
+}
+
+/** A thunk, check or apply function threw something of its own. */
+export function thunkThrew(error: unknown, what: string, origin: Origin | undefined): unknown {
+  if (error instanceof ProblemError) return error;
+  const message = error instanceof Error ? error.message : print(error);
+  return configError(
+    problem({
+      code: "evaluation-threw",
+      option: what,
+      message: `${what}: ${message}`,
+      sites: origin === undefined ? [] : [origin.site({ label: "threw" })],
+      fix: "correct the function that threw; its own stack is the cause of this error.",
+    }),
+    error,
+  );
+}
+
+/** A problem in words of one's own. */
+export function custom(code: string, loc: Loc | undefined, message: string, defs: readonly Shown[], fix: string): ConfigError {
+  return configError(problem({ code, option: showLoc(loc), message, sites: sites(defs), fix }));
+}
+
+/** Priorities by name, for texts. */
+export const priorityNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(priorities).map(([name, number]) => [number, name]),
+);
+
+function article(description: string): string {
+  const word = /^(boolean|signed|string|list|attribute|lazy|integer|function|submodule|module|floating|path|package|positive|non|value)/;
+  if (/^(one of|null|unsigned|8|16|32|anything|strings|\()/.test(description)) return `a value of type ${description}`;
+  if (/^(integer|attribute|absolute|open|unspecified)/.test(description)) return `an ${description}`;
+  return word.test(description) ? `a ${description}` : `a value of type ${description}`;
+}

@@ -1,0 +1,18 @@
+/**
+ * The untyped interface of the module system: what `defineModule`, data modules and the conformance tests are made of.
+ *
+ * Use it to bring in modules from another notation. Whoever writes modules in TypeScript wants the typed interface.
+ */
+export { type EvaluateSpec, evaluate, RawEvaluation } from "./core/evaluate.ts";
+export { type ModuleFields, type ModuleLike, ModuleRecord } from "./core/module.ts";
+export { nodeOf, type OptionNode } from "./core/node.ts";
+export { OptionDecl, type OptionFields } from "./core/option.ts";
+export { Origin } from "./core/origin.ts";
+export { EachValue, LiteralValue, Property, type PropertyKind } from "./core/property.ts";
+export type { Type } from "./core/type.ts";
+export { aliasModule, mergedModule, removedModule, renamedModule } from "./renames.ts";
+export { attrTag, coercedTo, either, functionTo, nullOr, oneOf } from "./types/choices.ts";
+export { attrsOf, lazyAttrsOf, listOf, nonEmptyListOf } from "./types/containers.ts";
+export { anything, attrs, json, raw, unspecified } from "./types/free.ts";
+export * from "./types/scalar.ts";
+export { submodule } from "./types/submodule.ts";

@@ -1,0 +1,214 @@
+/**
+ * Types that are one of several: `null` or something, the one or the other, one of several tags, something converted.
+ */
+import { childDef, Def, isGroup, member } from "../core/definition.ts";
+import { Loc, showLoc, showPath } from "../core/loc.ts";
+import { rawMember } from "../core/merge.ts";
+import { OptionDecl } from "../core/option.ts";
+import { custom, definitionConflict } from "../core/problems.ts";
+import { LiteralValue, priority } from "../core/property.ts";
+import { type At, combineTypes, isPrimitive, makeType, mergeOne, phrase, type Type } from "../core/type.ts";
+
+/** `null`, or a value of a type. */
+export function nullOr(element: Type): Type {
+  return makeType({
+    name: "nullOr",
+    description: () => `null or ${phrase(element, "noun", "conjunction")}`,
+    descriptionClass: "conjunction",
+    check: (value) => value === null || element.check(value),
+    takesFunctions: element.takesFunctions,
+    isEager: (value) => value === null || element.isEager(value),
+    merge: (at, defs) => {
+      const nulls = defs.filter((def) => def.value === null).length;
+      if (nulls === defs.length) return null;
+      if (nulls > 0) throw definitionConflict(at.loc, defs, "definitions that are null and definitions that are not");
+      return element.merge(at, defs);
+    },
+    emptyValue: () => null,
+    emptyText: null,
+    functor: {
+      name: "nullOr",
+      payload: element,
+      combine: (own, other) => {
+        const both = combineTypes(own as Type, other as Type);
+        return both === undefined ? undefined : nullOr(both);
+      },
+    },
+    subModules: element.subModules,
+    withSubModules: (modules) => nullOr(element.withSubModules(modules)),
+    subOptions: (path) => element.subOptions(path),
+  });
+}
+
+/** A value of the one type or of the other; the first type that takes all definitions merges them. */
+export function either(first: Type, second: Type): Type {
+  const chosen = (defs: readonly Def[]): Type | undefined =>
+    first.misfits(defs).length === 0 ? first : second.misfits(defs).length === 0 ? second : undefined;
+  return makeType({
+    name: "either",
+    description: () =>
+      first.descriptionClass === "nonRestrictiveClause"
+        ? `${first.description}, or ${phrase(second, "noun", "conjunction")}`
+        : `${phrase(first, "noun", "conjunction")} or ${phrase(second, "noun", "conjunction", "composite")}`,
+    descriptionClass: "conjunction",
+    check: (value) => first.check(value) || second.check(value),
+    takesFunctions: first.takesFunctions || second.takesFunctions,
+    isEager: (value) => first.isEager(value) && second.isEager(value),
+    misfits: (defs) => {
+      if (chosen(defs) !== undefined) return [];
+      const bad = defs.filter((def) => !first.check(def.value) && !second.check(def.value));
+      // Each one fits one of the types, but no type fits them all.
+      return bad.length > 0 ? bad : defs;
+    },
+    // Where only the single values were checked (below `nullOr`), the definitions may still be of both types.
+    merge: (at, defs) => chosen(defs)?.merge(at, defs) ?? mergeOne(at, defs),
+    functor: {
+      name: "either",
+      payload: [first, second],
+      combine: (own, other) => {
+        const [a, b] = own as [Type, Type];
+        const [c, d] = other as [Type, Type];
+        const left = combineTypes(a, c);
+        const right = combineTypes(b, d);
+        return left === undefined || right === undefined ? undefined : either(left, right);
+      },
+    },
+  });
+}
+
+/** A value of one of several types. */
+export function oneOf(types: readonly [Type, ...Type[]]): Type {
+  const [first, ...rest] = types;
+  return rest.reduce(either, first);
+}
+
+/** A value of type `to`, or one of type `from`, which `convert` turns into one. */
+export function coercedTo(from: Type, convert: (value: unknown) => unknown, to: Type): Type {
+  const converted = (at: At, defs: readonly Def[]): Def[] =>
+    defs.map((def) => {
+      if (from.misfits([def]).length > 0) return def;
+      const result = convert(from.merge(at, [def]));
+      const value = typeof result === "function" ? (result as () => unknown)() : result;
+      return new Def(value, def.origin, def.conditions, def.priority, def.base, def.order);
+    });
+  const nowhere: At = { loc: undefined, context: { specialArgs: {} } };
+  return makeType({
+    name: "coercedTo",
+    description: () => `${phrase(to, "noun")} or ${phrase(from, "noun")} convertible to it`,
+    check: (value) => to.check(value) || from.check(value),
+    takesFunctions: to.takesFunctions,
+    misfits: (defs) => {
+      const results = converted(nowhere, defs);
+      const bad = to.misfits(results);
+      return defs.filter((_, i) => bad.includes(results[i] as Def));
+    },
+    merge: (at, defs) => to.merge(at, converted(at, defs)),
+    emptyValue: to.emptyValue,
+    emptyText: to.emptyText,
+    functor: { name: "coercedTo", combine: () => undefined },
+    subModules: to.subModules,
+    withSubModules: (modules) => coercedTo(from, convert, to.withSubModules(modules)),
+    subOptions: (path) => to.subOptions(path),
+  });
+}
+
+/** A function; the results of all definitions for an argument are merged. */
+export function functionTo(result: Type): Type {
+  return makeType({
+    name: "functionTo",
+    description: () => `function that evaluates to a(n) ${phrase(result, "noun", "composite")}`,
+    descriptionClass: "composite",
+    check: (value) => typeof value === "function",
+    takesFunctions: true,
+    merge: (at, defs) => (argument: unknown) => {
+      const loc = new Loc(at.loc, "<function body>");
+      const holder: { value?: unknown } = {};
+      const results = defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument)));
+      rawMember(holder, "value", loc, at.context, result, results);
+      return holder.value;
+    },
+    functor: {
+      name: "functionTo",
+      payload: result,
+      combine: (own, other) => {
+        const both = combineTypes(own as Type, other as Type);
+        return both === undefined ? undefined : functionTo(both);
+      },
+    },
+    subModules: result.subModules,
+    withSubModules: (modules) => functionTo(result.withSubModules(modules)),
+    subOptions: (path) => result.subOptions([...path, "<function body>"]),
+  });
+}
+
+/** Exactly one of several tagged options: `{ tcp: 80 }` or `{ unix: "/run/x" }`. */
+export function attrTag(tags: { readonly [tag: string]: OptionDecl }): Type {
+  const choices = Object.keys(tags).sort();
+  const tagOf = (value: unknown): string | undefined => {
+    if (!isGroup(value)) return undefined;
+    const keys = Object.keys(value);
+    return keys.length === 1 && Object.hasOwn(tags, keys[0] as string) ? keys[0] : undefined;
+  };
+  return makeType({
+    name: "attrTag",
+    description: `attribute-tagged union with choices: ${choices.map((tag) => showPath([tag])).join(", ")}`,
+    descriptionClass: "noun",
+    check: (value) => tagOf(value) !== undefined,
+    merge: (at, defs) => {
+      const used = [...new Set(defs.map((def) => tagOf(def.value) as string))];
+      const [tag = ""] = used;
+      if (used.length > 1) throw definitionConflict(at.loc, defs, `definitions of ${used.map((name) => showPath([name])).join(" and of ")}`);
+      return mergeTag(at, tag, tags[tag] as OptionDecl, defs);
+    },
+    functor: {
+      name: "attrTag",
+      payload: tags,
+      combine: (own, other) => combineTags(own as typeof tags, other as typeof tags),
+    },
+    subOptions: (path) =>
+      choices.map((tag) => {
+        const decl = tags[tag] as OptionDecl;
+        const type = decl.type as Type;
+        return { path: [...path, tag], option: { ...documented(decl), type, files: [] } };
+      }),
+  });
+}
+
+function documented(decl: OptionDecl): Omit<OptionDecl, "type" | "apply" | "origin" | "aliasOf"> {
+  const { internal, visible, readOnly, description, example, defaultText, hasDefault } = decl;
+  return { internal, visible, readOnly, description, example, defaultText, hasDefault, default: decl.default };
+}
+
+/** The tag's own option decides: default, read-only and `apply` included. */
+function mergeTag(at: At, tag: string, decl: OptionDecl, defs: readonly Def[]): object {
+  const loc = new Loc(at.loc, tag);
+  const own = defs.map((def) => childDef(def, member(def.value as object, tag)));
+  if (decl.hasDefault) own.unshift(new Def(decl.default, decl.origin ?? (defs[0] as Def).origin, undefined, priority.optionDefault));
+  if (decl.readOnly === true && own.length > 1) {
+    throw custom("option-read-only", loc, `${showLoc(loc)} is read-only, but is defined ${own.length} times`, own, "remove all but one.");
+  }
+  const merged = {};
+  rawMember(merged, tag, loc, at.context, decl.type as Type, own);
+  if (decl.apply === undefined) return Object.freeze(merged);
+  const { apply } = decl;
+  const applied = {};
+  rawMember(applied, tag, loc, at.context, computed, [childDef(own[0] as Def, () => new LiteralValue(apply((merged as Record<string, unknown>)[tag])))]);
+  return Object.freeze(applied);
+}
+
+/** Takes whatever its one definition says. */
+const computed: Type = makeType({ name: "computed", check: () => true, isEager: isPrimitive, merge: (at, defs) => mergeOne(at, defs) });
+
+function combineTags(later: { readonly [tag: string]: OptionDecl }, earlier: { readonly [tag: string]: OptionDecl }): Type | undefined {
+  const all: Record<string, OptionDecl> = { ...earlier };
+  for (const [tag, decl] of Object.entries(later)) {
+    const other = earlier[tag];
+    if (other === undefined) all[tag] = decl;
+    else {
+      const type = combineTypes(decl.type as Type, other.type as Type);
+      if (type === undefined || (decl.hasDefault && other.hasDefault)) return undefined;
+      all[tag] = new OptionDecl({ ...other, ...decl, type }, decl.origin);
+    }
+  }
+  return attrTag(all);
+}

@@ -1,0 +1,152 @@
+/**
+ * Types that hold values of another type: lists and attribute sets.
+ *
+ * Each element is a definition in its own right, with its own wrappers: `[1, mkIf(c, 2)]` has one or two elements, and
+ * two modules may each say something about the same name of a set. Which elements there are is decided at once (their
+ * conditions are evaluated); what they are is not.
+ */
+import { childDef, type Def, isGroup, member, peel } from "../core/definition.ts";
+import { Loc } from "../core/loc.ts";
+import { ElementCell, lazyMember, mergePeeled, rawMember } from "../core/merge.ts";
+import { EachValue } from "../core/property.ts";
+import { type At, combineTypes, makeType, misfitsBy, phrase, type Type } from "../core/type.ts";
+
+/** A list; definitions are concatenated. */
+export function listOf(element: Type): Type {
+  return makeType({
+    name: "listOf",
+    description: () => `list of ${phrase(element, "noun", "composite")}`,
+    descriptionClass: "composite",
+    check: Array.isArray,
+    isEager: (value) => Array.isArray(value) && value.every((item) => element.isEager(item)),
+    merge: (at, defs) => mergeList(at, element, defs),
+    emptyValue: () => Object.freeze([]),
+    emptyText: [],
+    functor: wrapping("listOf", element, listOf),
+    subModules: element.subModules,
+    withSubModules: (modules) => listOf(element.withSubModules(modules)),
+    subOptions: (path) => element.subOptions([...path, "*"]),
+  });
+}
+
+/** A list with at least one element. */
+export function nonEmptyListOf(element: Type): Type {
+  const list = listOf(element);
+  const check = (value: unknown): boolean => Array.isArray(value) && value.length > 0;
+  return {
+    ...list,
+    description: `non-empty ${phrase(list, "noun")}`,
+    descriptionClass: undefined,
+    check,
+    misfits: (defs) => misfitsBy(check, defs),
+    emptyValue: undefined,
+    emptyText: undefined,
+    withSubModules: (modules) => nonEmptyListOf(element.withSubModules(modules)),
+  };
+}
+
+function mergeList(at: At, element: Type, defs: readonly Def[]): readonly unknown[] {
+  const list: unknown[] = [];
+  for (const [n, def] of defs.entries()) {
+    const items = def.value as readonly unknown[];
+    for (let m = 0; m < items.length; m++) {
+      // A list made by merging may have elements that are still to be computed.
+      const lazy = Object.getOwnPropertyDescriptor(items, m)?.get !== undefined;
+      const item = lazy ? () => items[m] : items[m];
+      const candidates = peel([childDef(def, item)]);
+      if (candidates.length === 0) continue;
+      const loc = new Loc(at.loc, `[definition ${n + 1}-entry ${m + 1}]`);
+      addElement(list, loc, at, element, candidates);
+    }
+  }
+  return Object.freeze(list);
+}
+
+function addElement(list: unknown[], loc: Loc, at: At, element: Type, candidates: Def[]): void {
+  if (candidates.length === 1) {
+    const only = candidates[0] as Def;
+    if (element.isEager(only.value) && element.misfits(candidates).length === 0) {
+      list.push(mergePeeled({ loc, context: at.context }, element, candidates, 1));
+      return;
+    }
+  }
+  const cell = new ElementCell(loc, at.context, element, candidates);
+  Object.defineProperty(list, list.length, { enumerable: true, configurable: true, get: () => cell.force() });
+}
+
+/** A set of named values, of which the names are known once the conditions of the values are. */
+export function attrsOf(element: Type): Type {
+  return attrs("attrsOf", "attribute set of", element, attrsOf, true);
+}
+
+/** A set of named values whose conditions are left alone until a value is read; a name without value cannot be read. */
+export function lazyAttrsOf(element: Type): Type {
+  return attrs("lazyAttrsOf", "lazy attribute set of", element, lazyAttrsOf, false);
+}
+
+function attrs(name: string, prefix: string, element: Type, make: (element: Type) => Type, strict: boolean): Type {
+  const type = makeType({
+    name,
+    description: () => `${prefix} ${phrase(element, "noun", "composite")}`,
+    descriptionClass: "composite",
+    check: isAttrs,
+    merge: (at, defs) => mergeAttrs(at, element, defs, strict),
+    emptyValue: () => Object.freeze({}),
+    emptyText: {},
+    functor: wrapping("attrsOf", element, make, strict ? "strict" : "lazy"),
+    subModules: element.subModules,
+    withSubModules: (modules) => make(element.withSubModules(modules)),
+    subOptions: (path) => element.subOptions([...path, "<name>"]),
+  });
+  return type;
+}
+
+/** True for what can define an attribute set. */
+export function isAttrs(value: unknown): boolean {
+  return isGroup(value);
+}
+
+function mergeAttrs(at: At, element: Type, defs: readonly Def[], strict: boolean): object {
+  const byName = new Map<string, Def[]>();
+  const forAll: Def[] = [];
+  for (const def of defs) {
+    const { value } = def;
+    if (value instanceof EachValue) {
+      forAll.push(childDef(def, value.each));
+      continue;
+    }
+    for (const name of Object.keys(value as object)) {
+      const child = childDef(def, member(value as object, name));
+      const known = byName.get(name);
+      if (known === undefined) byName.set(name, [child]);
+      else known.push(child);
+    }
+  }
+  const merged = {};
+  for (const [name, own] of byName) {
+    const loc = new Loc(at.loc, name);
+    if (strict) {
+      const candidates = peel(own);
+      if (candidates.length === 0) continue;
+      if (forAll.length > 0) candidates.push(...peel(forAll));
+      lazyMember(merged, name, loc, at.context, element, candidates);
+    } else {
+      rawMember(merged, name, loc, at.context, element, [...own, ...forAll]);
+    }
+  }
+  return Object.freeze(merged);
+}
+
+/** Two types around an element combine if the elements do. */
+function wrapping(name: string, element: Type, make: (element: Type) => Type, variant = ""): Type["functor"] {
+  return {
+    name,
+    payload: { element, variant },
+    combine: (own, other) => {
+      const a = own as { element: Type; variant: string };
+      const b = other as { element: Type; variant: string };
+      const both = a.variant === b.variant ? combineTypes(a.element, b.element) : undefined;
+      return both === undefined ? undefined : make(both);
+    },
+  };
+}

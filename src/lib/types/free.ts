@@ -1,0 +1,170 @@
+/**
+ * Types without a fixed shape: raw values, anything, JSON, plain sets, and the type of an option that names none.
+ */
+import { childDef, Def, isGroup, member, setMember } from "../core/definition.ts";
+import { definitionConflict } from "../core/problems.ts";
+import { LiteralValue, Property } from "../core/property.ts";
+import { type At, deepEqual, isPrimitive, makeType, mergeEqual, mergeOne, type Type } from "../core/type.ts";
+import { attrsOf } from "./containers.ts";
+import { bool, enumOf, number, str } from "./scalar.ts";
+import { listOf } from "./containers.ts";
+import { nullOr, oneOf } from "./choices.ts";
+
+/** No wrapper can be a value: one that is left was nested wrongly. */
+const unwrapped = (value: unknown): boolean => !(value instanceof Property);
+
+/** A value that is neither merged nor looked into. */
+export const raw: Type = makeType({
+  name: "raw",
+  description: "raw value",
+  descriptionClass: "noun",
+  check: unwrapped,
+  isEager: isPrimitive,
+  merge: (at, defs) => mergeOne(at, defs),
+});
+
+/** Sets are merged deeply; anything else has to be equal. */
+export const anything: Type = makeType({
+  name: "anything",
+  description: "anything",
+  descriptionClass: "noun",
+  check: unwrapped,
+  isEager: isPrimitive,
+  merge: mergeAnything,
+});
+
+/** The type of an option that names none: what can be put together is. */
+export const unspecified: Type = makeType({
+  name: "unspecified",
+  description: "unspecified value",
+  descriptionClass: "noun",
+  check: unwrapped,
+  isEager: isPrimitive,
+  merge: mergeDefault,
+});
+
+/** A set that is not looked into; of equal names the first module's value counts. */
+export const attrs: Type = makeType({
+  name: "attrs",
+  description: "attribute set",
+  check: isGroup,
+  merge: (_, defs) => overlay(defs),
+  emptyValue: () => Object.freeze({}),
+  emptyText: {},
+});
+
+function kind(value: unknown): string {
+  if (Array.isArray(value)) return "list";
+  if (isPlain(value)) return "set";
+  return typeof value === "object" && value !== null ? "object" : typeof value;
+}
+
+/** A set, as opposed to an instance of somebody's class. */
+function isPlain(value: unknown): value is object {
+  if (!isGroup(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function mergeAnything(at: At, defs: readonly Def[]): unknown {
+  const [first] = defs as [Def];
+  const kinds = new Set(defs.map((def) => kind(def.value)));
+  if (kinds.size > 1) throw definitionConflict(at.loc, defs, "definitions of different kinds");
+  switch ([...kinds][0]) {
+    case "set":
+      return attrsOf(anything).merge(at, defs);
+    case "list":
+      return mergeEqual(at, defs.map((def) => new Def(settle(def.value), def.origin, undefined, def.priority, def.base)));
+    case "object":
+      return mergeOne(at, defs);
+    case "function":
+      if (defs.length === 1) return first.value;
+      return (argument: unknown) =>
+        mergeAnything(at, defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))));
+    default:
+      return mergeEqual(at, defs);
+  }
+}
+
+/** A list with the thunks inside it run. */
+function settle(value: unknown): unknown {
+  if (typeof value === "function" && value.length === 0) return settle((value as () => unknown)());
+  if (value instanceof LiteralValue) return value.literal;
+  if (Array.isArray(value)) return value.map(settle);
+  if (!isPlain(value)) return value;
+  const settled = {};
+  for (const key of Object.keys(value)) setMember(settled, key, settle(member(value, key)));
+  return settled;
+}
+
+function mergeDefault(at: At, defs: readonly Def[]): unknown {
+  const values = defs.map((def) => def.value);
+  const [first] = values;
+  if (values.length === 1) return first;
+  const functions = values.filter((value) => typeof value === "function");
+  if (functions.length === values.length) {
+    return (argument: unknown) =>
+      mergeDefault(at, defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))));
+  }
+  if (values.every((value) => Array.isArray(value))) return Object.freeze(values.flat());
+  if (values.every(isPlain)) return overlay(defs);
+  if (values.every((value) => typeof value === "boolean")) return values.includes(true);
+  if (values.every((value) => typeof value === "string")) return values.join("");
+  if (typeof first === "number" && values.every((value) => value === first)) return first;
+  throw definitionConflict(at.loc, defs, "definitions that cannot be merged");
+}
+
+/** One set of several; later definitions win, values stay lazy. */
+function overlay(defs: readonly Def[]): object {
+  if (defs.length === 1 && Object.values(Object.getOwnPropertyDescriptors(defs[0]?.value)).every(isData)) {
+    return (defs[0] as Def).value as object;
+  }
+  const merged = {};
+  for (const def of defs) {
+    const value = def.value as object;
+    for (const key of Object.keys(value)) {
+      const item = member(value, key);
+      if (typeof item !== "function" || item.length > 0) setMember(merged, key, item);
+      else Object.defineProperty(merged, key, { enumerable: true, configurable: true, get: () => (item as () => unknown)() });
+    }
+  }
+  return Object.freeze(merged);
+}
+
+function isData(descriptor: PropertyDescriptor): boolean {
+  return descriptor.get === undefined && typeof descriptor.value !== "function";
+}
+
+/** Any JSON value; sets and lists are merged deeply. */
+export const json: Type = makeType({
+  ...nullOr(oneOf([bool, number, str])),
+  name: "json",
+  description: "JSON value",
+  descriptionClass: "noun",
+  check: isJson,
+  misfits: (defs) => defs.filter((def) => !isJson(def.value)),
+  merge: (at, defs) => {
+    const values = defs.map((def) => def.value);
+    if (values.every(Array.isArray)) return listOf(json).merge(at, defs);
+    if (values.every(isGroup)) return attrsOf(json).merge(at, defs);
+    const [first, ...rest] = defs as [Def, ...Def[]];
+    const other = rest.find((def) => !deepEqual(def.value, first.value));
+    if (other !== undefined) throw definitionConflict(at.loc, [first, other]);
+    return first.value;
+  },
+  isEager: isPrimitive,
+  emptyText: null,
+  functor: { name: "json", combine: () => json },
+});
+
+/** What JSON can say, looking no deeper: the members are checked when they are merged. */
+function isJson(value: unknown): boolean {
+  return (isPrimitive(value) && !(typeof value === "number" && !Number.isFinite(value))) || Array.isArray(value) || isPlainOrLazy(value);
+}
+
+function isPlainOrLazy(value: unknown): boolean {
+  return isPlain(value);
+}
+
+/** Nothing at all: an option that cannot be defined. @internal */
+export const impossible: Type = enumOf([]);

@@ -1,0 +1,286 @@
+/**
+ * Types of single values: truth, text, numbers, choices from a list, and values nobody looks into.
+ *
+ * All of them take several definitions only if these are equal, except the texts that are joined.
+ */
+import type { Def } from "../core/definition.ts";
+import { names, showLoc } from "../core/loc.ts";
+import { custom, definitionConflict } from "../core/problems.ts";
+import { isPrimitive, makeType, mergeEqual, mergeOne, type Type, type TypeSpec } from "../core/type.ts";
+
+/** A type whose values are compared, and merged if equal. */
+function equal(spec: Omit<TypeSpec, "merge"> & Partial<Pick<TypeSpec, "merge">>): Type {
+  return makeType({ descriptionClass: "noun", isEager: isPrimitive, merge: mergeEqual, ...spec });
+}
+
+const isString = (value: unknown): value is string => typeof value === "string";
+const isInteger = (value: unknown): value is number => Number.isInteger(value);
+const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+
+/** True or false. */
+export const bool: Type = equal({ name: "bool", description: "boolean", check: (v) => typeof v === "boolean" });
+
+/** True if any definition is. */
+export const boolByOr: Type = equal({
+  name: "boolByOr",
+  description: "boolean (merged using or)",
+  check: (v) => typeof v === "boolean",
+  merge: (_, defs) => defs.some((def) => def.value === true),
+});
+
+/** Text. */
+export const str: Type = equal({ name: "str", description: "string", check: isString });
+
+/** Text with more than white space in it. */
+export const nonEmptyStr: Type = equal({
+  name: "nonEmptyStr",
+  description: "non-empty string",
+  check: (v) => isString(v) && !/^[ \t\n]*$/.test(v),
+});
+
+/** One line of text; a final newline is taken off. */
+export const singleLineStr: Type = equal({
+  name: "singleLineStr",
+  description: "(optionally newline-terminated) single-line string",
+  check: (v) => isString(v) && /^[^\n\r]*\n?$/.test(v),
+  merge: (at, defs) => (mergeEqual(at, defs) as string).replace(/\n$/, ""),
+});
+
+/** Text that a regular expression matches from end to end. */
+export function strMatching(pattern: string | RegExp): Type {
+  const source = typeof pattern === "string" ? pattern : pattern.source;
+  const whole = new RegExp(`^(?:${source})$`, typeof pattern === "string" ? "u" : pattern.flags.replace(/[gy]/g, ""));
+  return equal({
+    name: `strMatching ${JSON.stringify(source)}`,
+    description: `string matching the pattern ${source}`,
+    check: (v) => isString(v) && whole.test(v),
+  });
+}
+
+/** Text whose definitions are joined. */
+export function separatedString(separator: string): Type {
+  const type: Type = equal({
+    name: "separatedString",
+    description: `strings concatenated with ${JSON.stringify(separator)}`,
+    check: isString,
+    merge: (_, defs) => (defs.length === 1 ? (defs[0] as Def).value : defs.map((def) => def.value).join(separator)),
+    functor: {
+      name: "separatedString",
+      payload: separator,
+      combine: (own, other) => (own === other ? type : undefined),
+    },
+  });
+  return type;
+}
+
+/** Lines of text. */
+export const lines: Type = separatedString("\n");
+/** Text joined with commas. */
+export const commas: Type = separatedString(",");
+/** Text joined with colons, as in `PATH`. */
+export const envVar: Type = separatedString(":");
+
+/** A whole number. */
+export const int: Type = equal({ name: "int", description: "signed integer", check: isInteger });
+/** Any finite number. */
+export const float: Type = equal({ name: "float", description: "floating point number", check: isNumber });
+
+/**
+ * A whole number with a further condition. Two declarations of different ranges combine to plain `int`: none of the
+ * ranges would be right for both.
+ */
+function restricted(name: string, description: string, check: (value: number) => boolean, more: Partial<TypeSpec> = {}): Type {
+  return equal({ name, description, check: (v) => isInteger(v) && check(v), functor: int.functor, ...more });
+}
+
+function sized(name: string, bits: number, signed: boolean): Type {
+  const low = signed ? -(2 ** (bits - 1)) : 0;
+  const high = (signed ? 2 ** (bits - 1) : 2 ** bits) - 1;
+  const text = `${bits} bit ${signed ? "signed" : "unsigned"} integer; between ${low} and ${high} (both inclusive)`;
+  return restricted(name, text, (v) => v >= low && v <= high);
+}
+
+/** Whole numbers within limits. */
+export const ints = {
+  between: (low: number, high: number): Type =>
+    restricted("intBetween", `integer between ${low} and ${high} (both inclusive)`, (v) => v >= low && v <= high),
+  unsigned: restricted("unsignedInt", "unsigned integer, meaning >=0", (v) => v >= 0, { descriptionClass: "nonRestrictiveClause" }),
+  positive: restricted("positiveInt", "positive integer, meaning >0", (v) => v > 0, { descriptionClass: "nonRestrictiveClause" }),
+  u8: sized("unsignedInt8", 8, false),
+  u16: sized("unsignedInt16", 16, false),
+  u32: sized("unsignedInt32", 32, false),
+  s8: sized("signedInt8", 8, true),
+  s16: sized("signedInt16", 16, true),
+  s32: sized("signedInt32", 32, true),
+} as const;
+
+/** A TCP or UDP port. */
+export const port: Type = ints.u16;
+
+/** Any finite number, described as both kinds. */
+export const number: Type = equal({
+  name: "number",
+  description: "signed integer or floating point number",
+  descriptionClass: "conjunction",
+  check: isNumber,
+});
+
+/** Numbers within limits. */
+export const numbers = {
+  between: (low: number, high: number): Type =>
+    equal({
+      name: "numberBetween",
+      description: `integer or floating point number between ${low} and ${high} (both inclusive)`,
+      check: (v) => isNumber(v) && v >= low && v <= high,
+      functor: number.functor,
+    }),
+  nonnegative: equal({
+    name: "numberNonnegative",
+    description: "number, meaning >=0",
+    descriptionClass: "nonRestrictiveClause",
+    check: (v) => isNumber(v) && v >= 0,
+    functor: number.functor,
+  }),
+  positive: equal({
+    name: "numberPositive",
+    description: "number, meaning >0",
+    descriptionClass: "nonRestrictiveClause",
+    check: (v) => isNumber(v) && v > 0,
+    functor: number.functor,
+  }),
+} as const;
+
+/** One of the listed values. */
+export function enumOf(values: readonly (string | number | boolean | null)[]): Type {
+  const members = [...new Set(values)];
+  const shown = members.map((value) => JSON.stringify(value));
+  return equal({
+    name: "enum",
+    description:
+      members.length === 0
+        ? "impossible (empty enum)"
+        : members.length === 1
+          ? `value ${shown[0]} (singular enum)`
+          : `one of ${shown.join(", ")}`,
+    descriptionClass: members.length < 2 ? "noun" : "conjunction",
+    check: (v) => members.includes(v as string),
+    functor: {
+      name: "enum",
+      payload: members,
+      combine: (own, other) => enumOf([...(own as typeof members), ...(other as typeof members)]),
+    },
+  });
+}
+
+/** An absolute path. Things that lie in the store are given as themselves and read as their path. */
+export const path: Type = makeType({
+  name: "path",
+  description: "absolute path",
+  descriptionClass: "noun",
+  isEager: isString,
+  check: (v) => pathOf(v) !== undefined,
+  merge: (at, defs) => {
+    const paths = defs.map((def) => pathOf(def.value));
+    const other = paths.findIndex((found) => found !== paths[0]);
+    if (other > 0) throw definitionConflict(at.loc, [defs[0] as Def, defs[other] as Def]);
+    return paths[0];
+  },
+});
+
+/** The text of a path or of something that has one; store objects say theirs when converted to text. */
+function pathOf(value: unknown): string | undefined {
+  const text = isString(value) ? value : hasPath(value) ? String(value) : undefined;
+  return text?.startsWith("/") ? text : undefined;
+}
+
+function hasPath(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "path" in value && isString(value.path);
+}
+
+/** A value of some class or shape of one's own; one definition only. */
+export function opaque(description: string, check: (value: unknown) => boolean = () => true): Type {
+  const type: Type = makeType({
+    name: description,
+    description,
+    descriptionClass: "noun",
+    check,
+    merge: (at, defs) => mergeOne(at, defs),
+    functor: { name: `opaque ${description}`, combine: () => type },
+  });
+  return type;
+}
+
+/** A type with a further condition. */
+export function addCheck(type: Type, check: (value: unknown) => boolean): Type {
+  return {
+    ...type,
+    description: type.description,
+    check: (v) => type.check(v) && check(v),
+    misfits: (defs) => {
+      const bad = type.misfits(defs);
+      return bad.length > 0 ? bad : defs.filter((def) => !check(def.value));
+    },
+    isEager: () => false,
+  };
+}
+
+/** A type that takes one definition. */
+export function unique(message: string, type: Type): Type {
+  return {
+    ...type,
+    name: "unique",
+    description: type.description,
+    misfits: (defs) => defs.filter((def) => !type.check(def.value)),
+    merge: (at, defs) => {
+      mergeOne(at, defs, message);
+      return type.merge(at, defs);
+    },
+    functor: {
+      name: "unique",
+      payload: { type },
+      combine: (own, other) => {
+        const inner = combineInner(own, other);
+        return inner === undefined ? undefined : unique(message, inner);
+      },
+    },
+    withSubModules: (modules) => unique(message, type.withSubModules(modules)),
+  };
+}
+
+function combineInner(own: unknown, other: unknown): Type | undefined {
+  const a = (own as { type: Type }).type;
+  const b = (other as { type: Type }).type;
+  return a.functor.name === b.functor.name ? a.functor.combine(a.functor.payload, b.functor.payload) : undefined;
+}
+
+/** Text without a colon or a newline: a field of `/etc/passwd`. */
+export function passwdEntry(type: Type): Type {
+  return {
+    ...addCheck(type, (v) => !/[:\n]/.test(String(v))),
+    name: `passwdEntry ${type.name}`,
+    description: `${type.descriptionClass === "noun" ? type.description : `(${type.description})`}, not containing newlines or colons`,
+  };
+}
+
+/** Option types, merged: an option whose value is a type. */
+export const optionType: Type = makeType({
+  name: "optionType",
+  description: "optionType",
+  descriptionClass: "noun",
+  check: (v) => typeof v === "object" && v !== null && "functor" in v && "misfits" in v,
+  merge: (at, defs) => {
+    const all = defs.map((def) => def.value as Type);
+    return all.reduce((later, earlier) => {
+      const both = later === earlier ? later : combineInner({ type: later }, { type: earlier });
+      if (both === undefined) {
+        throw custom("option-declared-twice", at.loc, `${showLoc(at.loc)} has two types that do not combine`, defs, "keep one of them.");
+      }
+      return both;
+    });
+  },
+});
+
+/** The last name of a location. @internal */
+export function lastName(loc: Parameters<typeof names>[0]): string {
+  return loc?.name ?? "";
+}

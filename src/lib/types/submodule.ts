@@ -1,0 +1,141 @@
+/**
+ * The type of values that are sets of options themselves.
+ *
+ * Each value of the type is a scope of its own: the type's modules and every definition of the option are evaluated
+ * together, with the name the value sits under as the argument `name`. Two declarations combine by evaluating the modules
+ * of both.
+ */
+import { Def, isGroup } from "../core/definition.ts";
+import { Loc, locOf, names } from "../core/loc.ts";
+import { type ModuleLike, ModuleRecord } from "../core/module.ts";
+import { Property } from "../core/property.ts";
+import { GroupSchema, OptionSchema } from "../core/schema.ts";
+import { Blueprint, Scope, type ScopeSpec } from "../core/scope.ts";
+import { type At, combineTypes, type DocumentedOption, makeType, phrase, type Type } from "../core/type.ts";
+
+/** What a submodule is besides its modules. */
+export interface SubmoduleSettings {
+  readonly specialArgs?: object;
+  readonly class?: string;
+  readonly description?: string;
+}
+
+/** A set of options. */
+export function submodule(modules: readonly ModuleLike[], settings: SubmoduleSettings = {}): Type {
+  const blueprint = new Blueprint(modules, settings.class);
+  const type: Type = makeType({
+    name: "submodule",
+    description: () => settings.description ?? describe(blueprint),
+    check: isDefinition,
+    takesFunctions: true,
+    merge: (at, defs) => evaluate(blueprint, settings, at, defs),
+    emptyValue: (at) => evaluate(blueprint, settings, at, []),
+    functor: {
+      name: "submodule",
+      payload: { modules, settings },
+      combine: (own, other) => combine(own as Payload, other as Payload),
+    },
+    subModules: modules,
+    withSubModules: (others) => submodule(others, settings),
+    subOptions: (path) => subOptions(blueprint, path),
+  });
+  return type;
+}
+
+interface Payload {
+  readonly modules: readonly ModuleLike[];
+  readonly settings: SubmoduleSettings;
+}
+
+/** A set, wrappers around one (they mean what they say inside), a function of the submodule's arguments, or a module. */
+function isDefinition(value: unknown): boolean {
+  return isGroup(value) || value instanceof Property || typeof value === "function";
+}
+
+function evaluate(blueprint: Blueprint, settings: SubmoduleSettings, at: At, defs: readonly Def[]): object {
+  const modules = defs.filter((def) => def.value instanceof ModuleRecord);
+  const name = at.loc?.name ?? "";
+  const spec: ScopeSpec = {
+    blueprint: modules.length === 0 ? blueprint : new Blueprint([...blueprint.modules, ...modules.map(asImport)], settings.class),
+    loc: at.loc,
+    context: settings.specialArgs === undefined ? at.context : { ...at.context, specialArgs: { ...at.context.specialArgs, ...settings.specialArgs } },
+    // What is left of a definition at an option stands for itself inside: its priority has been dealt with.
+    defs: (modules.length === 0 ? defs : defs.filter((def) => !(def.value instanceof ModuleRecord))).map((def) => new Def(def.value, def.origin)),
+    args: { name },
+  };
+  const scope = new Scope({ ...spec, args: { name, extendModules: extender(spec) } });
+  return scope.config;
+}
+
+/** A whole module given as a definition is evaluated beside the others. */
+function asImport(def: Def): ModuleLike {
+  return new ModuleRecord({ imports: [def.value as ModuleRecord] }, def.origin);
+}
+
+function extender(spec: ScopeSpec): (more: { readonly modules: readonly ModuleLike[] }) => { readonly config: object; readonly options: object } {
+  return ({ modules }) => {
+    const blueprint = new Blueprint([...spec.blueprint.modules, ...modules], spec.blueprint.expectedClass);
+    const next: ScopeSpec = { ...spec, blueprint };
+    const scope = new Scope({ ...next, args: { ...spec.args, extendModules: extender(next) } });
+    return {
+      get config() {
+        return scope.config;
+      },
+      options: scope.root.view(),
+    };
+  };
+}
+
+function combine(own: Payload, other: Payload): Type | undefined {
+  const a = own.settings;
+  const b = other.settings;
+  if (a.class !== undefined && b.class !== undefined && a.class !== b.class) return undefined;
+  if (a.description !== undefined && b.description !== undefined && a.description !== b.description) return undefined;
+  const shared = Object.keys(a.specialArgs ?? {}).some((key) => key in (b.specialArgs ?? {}));
+  return shared ? undefined : submodule([...own.modules, ...other.modules], { ...b, ...a, specialArgs: { ...b.specialArgs, ...a.specialArgs } });
+}
+
+/** The submodule as documentation sees it: nothing is defined, and its name is a placeholder. */
+function documented(blueprint: Blueprint, path: readonly string[]): Scope {
+  const loc = locOf(path) ?? new Loc(undefined, "‹name›");
+  return new Scope({ blueprint, loc, context: { specialArgs: {} }, args: { name: "‹name›" }, unchecked: true });
+}
+
+function describe(blueprint: Blueprint): string {
+  const types = blueprint.prepare({}).entries.flatMap(({ fields }) => (fields.freeformType === undefined ? [] : [fields.freeformType]));
+  const [first, ...rest] = types;
+  if (first === undefined) return "submodule";
+  const free = rest.reduce<Type | undefined>((later, earlier) => later && combineTypes(later, earlier), first) ?? first;
+  return `open submodule of ${phrase(free, "noun", "composite")}`;
+}
+
+function subOptions(blueprint: Blueprint, path: readonly string[]): readonly DocumentedOption[] {
+  const found: DocumentedOption[] = [];
+  const visit = (group: GroupSchema, at: readonly string[]): void => {
+    for (const [name, schema] of group.children) {
+      if (schema instanceof GroupSchema) visit(schema, [...at, name]);
+      else if (schema instanceof OptionSchema) found.push({ path: [...at, name], option: documentedOption(schema) });
+    }
+  };
+  visit(blueprint.prepare({}).schema, path);
+  return found;
+}
+
+/** An option as documentation sees it. */
+export function documentedOption(schema: OptionSchema): DocumentedOption["option"] {
+  return {
+    type: schema.type,
+    files: schema.files,
+    hasDefault: schema.hasDefault,
+    default: schema.default,
+    defaultText: schema.first("defaultText"),
+    description: schema.first("description"),
+    example: schema.first("example"),
+    internal: schema.first("internal"),
+    visible: schema.first("visible"),
+    readOnly: schema.readOnly,
+  };
+}
+
+void documented;
+void names;
