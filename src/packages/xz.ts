@@ -1,0 +1,49 @@
+/**
+ * Decompression in this process, for the few files that are needed before any builder can run.
+ */
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { fail } from "../problems/index.ts";
+
+const gunzipAsync = promisify(gunzip);
+
+/** Unpack `.xz` bytes. The decoder is a small WebAssembly module, imported on first use. */
+export async function unxz(bytes: Uint8Array, name: string, limit: number): Promise<Uint8Array> {
+  const { XzReadableStream } = (await import("xz-decompress")).default;
+  const compressed = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of new XzReadableStream(compressed)) {
+      length += chunk.length;
+      if (length > limit) break;
+      // The decoder reuses its memory for the next chunk.
+      chunks.push(Uint8Array.from(chunk));
+    }
+  } catch (error) {
+    damaged(name, error);
+  }
+  if (length > limit) damaged(name, new Error(`it holds more than ${limit} bytes`));
+  return Buffer.concat(chunks);
+}
+
+/** Unpack `.gz` bytes. */
+export async function ungzip(bytes: Uint8Array, name: string, limit: number): Promise<Uint8Array> {
+  return gunzipAsync(bytes, { maxOutputLength: limit }).catch((error: unknown) => damaged(name, error));
+}
+
+function damaged(name: string, error: unknown): never {
+  fail(
+    {
+      code: "compression-damaged",
+      message: `${name} cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`,
+      fix: "Fetch it again; if that does not help, the file is damaged in the archive: use another mirror.",
+    },
+    error,
+  );
+}
