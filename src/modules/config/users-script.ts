@@ -115,11 +115,11 @@ for file in uid-map gid-map; do [ -e /var/lib/osmod/$file ] || : > /var/lib/osmo
 umask 0077
 awk -f ${spec}/users.awk ${spec}/table passwd group shadow /var/lib/osmod/uid-map /var/lib/osmod/gid-map > /etc/.accounts
 umask 0022
-while IFS=: read -r what path mode owner; do
+while read -r what mode owner path; do
   case $what in
     file)
       [ "$mode" = 0600 ] || chmod $mode "$path.osmod"
-      [ "$owner" = 0.0 ] || chown $owner "$path.osmod"
+      [ "$owner" = 0:0 ] || chown $owner "$path.osmod"
       mv -f "$path.osmod" "$path" ;;
     home)
       if [ ! -d "$path" ]; then
@@ -157,14 +157,14 @@ file == 6 { old["gid"] = old["gid"] $0 "\\n"; gidmap[$1] = $2; next }
 
 function firstFree(used, from, to, step,   id) {
   for (id = from; id != to + step; id += step) if (!(id in used)) return id
-  print "warn:no free number between " from " and " to
+  print "warn - - no free number between " from " and " to
   return 65533
 }
 function put(path, text, before, mode, owner) {
   if (text == before) return
   printf "%s", text > (path ".osmod")
   close(path ".osmod")
-  print "file", path, mode, owner
+  print "file " mode " " owner " " path
 }
 END {
   # Numbers of groups: fixed ones first, so that nobody else gets them; then remembered; then free.
@@ -209,7 +209,7 @@ END {
       from = substr(password, 2)
       password = "!"
       if ((getline line < from) > 0) password = line
-      else print "warn", "the password of " name " cannot be read from " from
+      else print "warn - - the password of " name " cannot be read from " from
       close(from)
     }
     if (name in shadow) {
@@ -218,7 +218,7 @@ END {
       rest = shadow[name]; sub(/^[^:]*:[^:]*:/, "", rest)
     } else rest = "1::::::"
     shadowText = shadowText name ":" password ":" rest "\\n"
-    if (homemode[name] != "") homes = homes "home:" home[name] ":" homemode[name] ":" uid[name] "." gid[ugroup[name]] "\\n"
+    if (homemode[name] != "") homes = homes "home " homemode[name] " " uid[name] ":" gid[ugroup[name]] " " home[name] "\\n"
   }
   for (i = 1; i <= ng; i++) {
     name = gname[i]; list = members[name]
@@ -249,11 +249,11 @@ END {
   for (name in gidmap) ids[++nids] = name ":" gidmap[name]
   gidText = sorted(ids, nids)
 
-  put("/etc/group", groupText, old["group"], "0644", "0.0")
-  put("/etc/passwd", passwdText, old["passwd"], "0644", "0.0")
-  put("/etc/shadow", shadowText, old["shadow"], "0640", "0." gid["shadow"])
-  put("/var/lib/osmod/uid-map", uidText, old["uid"], "0600", "0.0")
-  put("/var/lib/osmod/gid-map", gidText, old["gid"], "0600", "0.0")
+  put("/etc/group", groupText, old["group"], "0644", "0:0")
+  put("/etc/passwd", passwdText, old["passwd"], "0644", "0:0")
+  put("/etc/shadow", shadowText, old["shadow"], "0640", "0:" gid["shadow"])
+  put("/var/lib/osmod/uid-map", uidText, old["uid"], "0600", "0:0")
+  put("/var/lib/osmod/gid-map", gidText, old["gid"], "0600", "0:0")
   printf "%s", homes
 }
 function sorted(list, n,   i, j, x, text) {

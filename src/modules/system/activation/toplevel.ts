@@ -80,7 +80,7 @@ ln -s ${build.initialRamdisk}/initrd "$out/initrd"
 ln -s ${build.kernelModules} "$out/kernel-modules"
 ln -s ${build.etc} "$out/etc"
 ln -s ${config.system.path} "$out/sw"
-( cd ${config.system.path} && find var ! -name var -type d | LC_ALL=C sort ) > "$out/var.list"
+( cd ${config.system.path} && find var -mindepth 1 -type d ! -path var/run ! -path var/lock | LC_ALL=C sort ) > "$out/var.list"
 `;
             return pkgs.runCommand(`osmod-system-${config.system.name}-${config.system.osmod.label}`, {}, script);
           },

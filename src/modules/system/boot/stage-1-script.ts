@@ -29,7 +29,8 @@ export function stage1Script(parts: Stage1Parts): string {
   return `#!/bin/busybox sh
 export PATH=/bin:/sbin
 ${functions(parts.deviceTimeout)}
-mount -t proc -o nosuid,noexec,nodev proc /proc
+# By its path: busybox finds its own programs through /proc.
+/bin/busybox mount -t proc -o nosuid,noexec,nodev proc /proc
 mount -t sysfs -o nosuid,noexec,nodev sysfs /sys
 mount -t devtmpfs -o nosuid,mode=0755 devtmpfs /dev 2>/dev/null
 
@@ -57,10 +58,10 @@ ${parts.mounts}
 ${parts.postMountCommands}
 [ -x "/sysroot$init" ] || [ -L "/sysroot$init" ] || fail "there is no $init in the root file system" "the kernel's command line says init=$init; is the store mounted, and does it hold this machine?"
 [ -d /sysroot/proc ] && [ -d /sysroot/sys ] && [ -d /sysroot/dev ] || mkdir -p /sysroot/proc /sysroot/sys /sysroot/dev
-mount -o move /proc /sysroot/proc
 mount -o move /sys /sysroot/sys
 mount -o move /dev /sysroot/dev
-exec switch_root /sysroot "$init"
+/bin/busybox mount -o move /proc /sysroot/proc
+exec /bin/busybox switch_root /sysroot "$init"
 fail "could not start $init"
 `;
 }
@@ -129,9 +130,10 @@ wait_for() {
   fail "the device $1 did not appear within ${deviceTimeout} seconds" "devices that are there: $(cd /sys/block && echo *)"
 }
 
-# blank DEVICE: nothing known on it, and nothing unknown at its start.
+# blank DEVICE: nothing but zeros where file systems, partition tables and volume managers put their marks.
 blank() {
-  [ -z "$(blkid "$1")" ] && [ "$(head -c 1048576 "$1" | tr -d '\\000' | head -c 1 | wc -c)" -eq 0 ]
+  bytes=$(blockdev --getsize64 "$1")
+  [ "$( { head -c 524288 "$1"; dd if="$1" bs=65536 skip=$((bytes / 65536 - 2)) 2>/dev/null; } | tr -d '\\000' | head -c 1 | wc -c)" -eq 0 ]
 }
 
 # format DEVICE TYPE LABEL
@@ -139,12 +141,12 @@ format() {
   echo "making an $2 file system on $1..."
   if [ -n "$3" ]; then set -- "$1" "$2" -L "$3"; fi
   device=$1 type=$2; shift 2
-  mke2fs -q -F -t "$type" -E lazy_itable_init=1,lazy_journal_init=1,nodiscard "$@" "$device" || fail "mke2fs could not make a file system on $device"
+  /bin/mke2fs -q -F -t "$type" -E lazy_itable_init=1,lazy_journal_init=1,nodiscard "$@" "$device" || fail "mke2fs could not make a file system on $device"
 }
 
 # check DEVICE
 check() {
-  e2fsck -p "$1" > /dev/null 2>/fsck.log
+  /bin/e2fsck -p "$1" > /dev/null 2>/fsck.log
   status=$?
   [ $((status & 2)) -eq 0 ] || { sync; reboot -f; }
   [ $status -lt 4 ] || fail "the file system on $1 is damaged (e2fsck says $status)" "$(cat /fsck.log)"
@@ -155,7 +157,7 @@ grow() {
   bytes=$(blockdev --getsize64 "$1")
   set -- "$1" $(od -An -v -tu4 -j1028 -N24 "$1")
   # superblock from 1028: blocks, reserved, free blocks, free inodes, first block, log2(block size) - 10
-  [ $((bytes / (1024 << $7) - $2)) -lt 256 ] || { echo "growing the file system on $1..."; resize2fs "$1" > /dev/null 2>/grow.log || warn "$(cat /grow.log)"; }
+  [ $((bytes / (1024 << $7) - $2)) -lt 256 ] || { echo "growing the file system on $1..."; /bin/resize2fs "$1" > /dev/null 2>/grow.log || warn "$(cat /grow.log)"; }
 }
 
 # mount_device NAME MOUNTPOINT TYPE OPTIONS FLAGS LABEL

@@ -42,8 +42,8 @@ warn() { echo "stage 2: warning: $1" >&2; }
 trap 'echo "stage 2 failed; boot with boot.shell_on_fail to look around" >&2' EXIT
 
 if [ ! -e /proc/self ]; then
-  mkdir -p /proc /sys /dev
-  mount -t proc -o nosuid,noexec,nodev proc /proc
+  ${parts.shell} mkdir -p /proc /sys /dev
+  ${parts.shell} mount -t proc -o nosuid,noexec,nodev proc /proc
   mount -t sysfs -o nosuid,noexec,nodev sysfs /sys
   mount -t devtmpfs -o nosuid,mode=0755 devtmpfs /dev
 fi

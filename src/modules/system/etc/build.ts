@@ -18,6 +18,14 @@ export interface EtcEntry {
   readonly gid: number | null;
 }
 
+/** Directories that only the guest has: a source in one of them can only be linked. */
+const guestPath = /^\/(dev|etc|proc|run|sys|usr|var)\//;
+
+/** Whether an entry is a symbolic link: it says so, or its source is a path of the guest. */
+export function isLink(entry: Pick<EtcEntry, "mode" | "source">): boolean {
+  return entry.mode === "symlink" || entry.mode === "direct-symlink" || guestPath.test(`${entry.source ?? ""}`);
+}
+
 /** The mode an entry has when nobody gave it one: that of a plain file, or of the source when that is executable. */
 export const entryMode = "0644";
 
@@ -58,7 +66,7 @@ export function buildEtc(
 
 function entryLine(entry: EtcEntry, textFile: string): string {
   const source = entry.text === null ? `${entry.source}` : textFile;
-  if (entry.mode === "symlink" || entry.mode === "direct-symlink") {
+  if (isLink(entry)) {
     return `link ${sh(source)} ${sh(entry.target)} ${sh(parentOf(entry.target))}`;
   }
   const put = `put ${sh(source)} ${sh(entry.target)} ${sh(parentOf(entry.target))} ${sh(entry.mode)}`;

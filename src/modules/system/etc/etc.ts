@@ -12,7 +12,7 @@
 import { declareOptions, define, defineModule, mkDefault, mkOption, mkOptionDefault, t } from "../../../lib/index.ts";
 import type { Std } from "../../index.ts";
 import { derivationType, octalMode, pathOrObject } from "../../types.ts";
-import { buildEtc, type EtcEntry, entryMode } from "./build.ts";
+import { buildEtc, type EtcEntry, entryMode, isLink } from "./build.ts";
 
 export const options = declareOptions({
   environment: {
@@ -45,7 +45,7 @@ export const options = declareOptions({
               type: t.nullOr(pathOrObject),
               default: null,
               description:
-                "The file or directory to copy: a store object or a path in the store. With mode `symlink`, any absolute path of the guest.",
+                "The file or directory to copy: a store object or a path in the store. A path of the guest, such as /dev/null, is linked.",
               example: "/dev/null",
             }),
             mode: mkOption({
@@ -149,10 +149,6 @@ export default defineModule<Std>({
     });
   },
 });
-
-function isLink(entry: EtcEntry): boolean {
-  return entry.mode === "symlink" || entry.mode === "direct-symlink";
-}
 
 /**
  * Unpacks the archive every time: it is cheaper than finding out whether somebody changed a file, and always right.
