@@ -25,14 +25,8 @@ afterEach(() => {
   rmSync(place, { recursive: true, force: true });
 });
 
-/** A chunk is valid until the next one is asked for, so each is copied as it comes. */
-function bytes(chunks: Iterable<Uint8Array>): Buffer {
-  const parts: Buffer[] = [];
-  for (const chunk of chunks) parts.push(Buffer.from(chunk));
-  return Buffer.concat(parts);
-}
-const ofTree = (tree: Tree): Buffer => bytes(narOfTree(tree));
-const ofPath = (path: string): Buffer => bytes(narOfPath(path));
+const ofTree = (tree: Tree): Buffer => Buffer.concat([...narOfTree(tree)]);
+const ofPath = (path: string): Buffer => Buffer.concat([...narOfPath(path)]);
 
 function code(work: () => unknown): string {
   try {

@@ -62,8 +62,6 @@ describe("a scope", () => {
     expect(one.drvPath).not.toBe(two.drvPath);
     expect(one.path).toBe(two.path);
     const users = [one, two].map((f) => make(scope, "user", { env: { f } }));
-      (f) => make(new StoreScope(), "x", { env: {} }) && make(scope, "user", { env: { f } }),
-    );
     expect(users[0]?.path).toBe(users[1]?.path);
   });
 

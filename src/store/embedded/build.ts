@@ -23,6 +23,7 @@ import { logFile } from "./layout.ts";
 import { LogFollower, lastLines } from "./log.ts";
 import { diskFull, sandboxUnavailable } from "./problems.ts";
 import { fixedCheck, type Made, publish } from "./publish.ts";
+import { referencesGraphs } from "./references-graph.ts";
 import { SANDBOX_ETC, type SandboxInput, sandboxArgv } from "./sandbox.ts";
 import type { Scratch } from "./scratch.ts";
 import type { State } from "./state.ts";
@@ -50,7 +51,9 @@ export async function build(state: State, drv: Derivation, options: BuildOptions
     const shown = inputs.map((path) => sandboxInput(state, path));
     scratch.prepare(shown);
     const surroundings = builderEnvironment(drv, availableParallelism());
-    for (const [name, text] of surroundings.files) writeFileSync(`${scratch.build}/${name}`, text);
+    for (const [name, text] of [...surroundings.files, ...referencesGraphs(state, drv)]) {
+      writeFileSync(`${scratch.build}/${name}`, text);
+    }
     const argv = sandboxArgv({
       tool: options.tool,
       store: scratch.store,

@@ -167,8 +167,8 @@ class StatusError extends Error {
 function isTransient(error: unknown): boolean {
   if (error instanceof StatusError) return error.status >= 500 || error.status === 408 || error.status === 429;
   const { code } = error as { code?: string };
-  // A name that does not exist, or a certificate that does not fit, will not change within a second.
-  return code === undefined || !(code === "ENOTFOUND" || code.startsWith("ERR_TLS") || code.includes("CERT"));
+  // A name that does not exist, a circle of redirects or a certificate that does not fit will not change in a second.
+  return code === undefined || !(["ENOTFOUND", "ERR_REDIRECTS"].includes(code) || /ERR_TLS|CERT/.test(code));
 }
 
 /** True for errors of our own disk. */

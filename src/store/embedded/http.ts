@@ -43,7 +43,7 @@ export async function get(url: URL, signal: AbortSignal): Promise<Answer> {
     const length = message.headers["content-length"];
     return { status, body: message, url: at, ...(length === undefined ? {} : { length: Number(length) }) };
   }
-  throw new Error(`more than ${MAX_REDIRECTS} redirects`);
+  throw Object.assign(new Error(`more than ${MAX_REDIRECTS} redirects`), { code: "ERR_REDIRECTS" });
 }
 
 /** The proxy that the environment names for a URL, as curl reads it. */

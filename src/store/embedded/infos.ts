@@ -7,7 +7,7 @@
  */
 import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { fail } from "../../problems/index.ts";
-import { STORE_DIR, type StorePath } from "../path.ts";
+import { parseStorePath, STORE_DIR, type StorePath } from "../path.ts";
 import type { PathInfo } from "../store.ts";
 import { infoFile, type Layout, physicalPath } from "./layout.ts";
 import { thisOwner } from "./owner.ts";
@@ -23,8 +23,9 @@ export class Infos {
     this.#layout = layout;
   }
 
-  /** True when the path is registered and there. */
+  /** True when the path is registered and there; text that is no store path is not. */
   isValid(path: StorePath): boolean {
+    if (parseStorePath(path) === undefined) return false;
     return exists(infoFile(this.#layout, path)) && exists(physicalPath(this.#layout, path));
   }
 

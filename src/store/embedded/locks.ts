@@ -50,6 +50,14 @@ export class Locks {
     }
   }
 
+  /** Remove the claims of processes that are gone. */
+  sweep(): void {
+    for (const name of readdirSync(this.#directory)) {
+      const file = `${this.#directory}/${name}`;
+      if (!ownerLives(ownerOf(name), file)) rmSync(file, { force: true });
+    }
+  }
+
   async #turn(hash: string): Promise<() => void> {
     const before = this.#queue.get(hash);
     let done: () => void = () => {};
@@ -82,8 +90,7 @@ export class Locks {
       if (!name.startsWith(hash)) continue;
       const file = `${this.#directory}/${name}`;
       if (this.#held.has(file)) continue;
-      const owner = name.slice(hash.length + 1, name.lastIndexOf("."));
-      if (ownerLives(owner, file)) return true;
+      if (ownerLives(ownerOf(name), file)) return true;
       rmSync(file, { force: true });
     }
     return false;
@@ -117,4 +124,9 @@ export class Locks {
       }
     }
   }
+}
+
+/** The middle of `<digits>.<owner>.<n>`. */
+function ownerOf(claim: string): string {
+  return claim.slice(claim.indexOf(".") + 1, claim.lastIndexOf("."));
 }

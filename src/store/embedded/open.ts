@@ -56,6 +56,7 @@ class EmbeddedStore implements Store {
     if (missing.length === 0) return;
     createLayout(this.#state.layout);
     this.#state.temporaries.sweep();
+    this.#state.locks.sweep();
     await new Realisation(this.#state, this.#sandbox, options).run(missing);
   }
 

@@ -9,7 +9,7 @@ import { fail } from "../../problems/index.ts";
 import { type ByteString, toBytes, toPath, toText } from "./bytes.ts";
 import { NarBuffer, TOKENS } from "./encode.ts";
 
-/** The archive of what lies at `path`, in chunks; each is a view that is valid until the next one is asked for. */
+/** The archive of what lies at `path`, in chunks. */
 export function* narOfPath(path: string): Generator<Uint8Array, void> {
   const out = new NarBuffer();
   out.raw(TOKENS.start);
@@ -54,7 +54,7 @@ function* file(out: NarBuffer, path: ByteString, stat: Stats): Generator<Uint8Ar
       while (left > 0) {
         if (out.full) yield out.flush();
         // Straight into the buffer the archive is written through; contents are never copied.
-        const got = readSync(fd, out.bytes, out.length, Math.min(left, out.bytes.length - out.length), null);
+        const got = readSync(fd, out.bytes, out.length, Math.min(left, out.room), null);
         if (got === 0) changed(path);
         out.length += got;
         left -= got;

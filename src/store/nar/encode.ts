@@ -10,15 +10,15 @@
  *
  * after the string "nix-archive-1"; a directory's entries are in the order of their names' bytes.
  *
- * Archives are written through one buffer that its owner hands out whenever it is full: small strings then cost a copy
- * each and no call into the hash.
+ * Archives are written through a buffer that is handed out whenever it is full: small strings then cost a copy each and
+ * no call into the hash.
  */
 
 /** Large enough that per-chunk costs vanish, small enough for the second-level cache. */
 const CAPACITY = 256 * 1024;
 
 /** More than any string but file contents takes: a name has at most 255 bytes, a target at most 4095. */
-const HEADROOM = 8 * 1024;
+export const HEADROOM = 8 * 1024;
 
 /** Fixed sequences of strings, encoded once. */
 export const TOKENS = {
@@ -33,20 +33,32 @@ export const TOKENS = {
   node: strings("node"),
 } as const;
 
-/** The buffer an archive is written through. */
+/** The buffer an archive is written through. What was handed out is never written again. */
 export class NarBuffer {
-  readonly bytes: Buffer = Buffer.allocUnsafe(CAPACITY);
+  bytes: Buffer = Buffer.allocUnsafe(CAPACITY);
+  /** Where the next byte goes. */
   length = 0;
+  /** Up to here it was handed out. */
+  #flushed = 0;
+
+  /** Bytes that fit. */
+  get room(): number {
+    return CAPACITY - this.length;
+  }
 
   /** True when a few small strings might not fit any more; then {@link flush} first. */
   get full(): boolean {
-    return this.length > CAPACITY - HEADROOM;
+    return this.room < HEADROOM;
   }
 
-  /** What was written, as a view that the next write overwrites. */
+  /** Hand out what was written since the last time. */
   flush(): Uint8Array {
-    const chunk = this.bytes.subarray(0, this.length);
-    this.length = 0;
+    const chunk = this.bytes.subarray(this.#flushed, this.length);
+    if (this.full) {
+      this.bytes = Buffer.allocUnsafe(CAPACITY);
+      this.length = 0;
+    }
+    this.#flushed = this.length;
     return chunk;
   }
 

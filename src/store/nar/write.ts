@@ -4,10 +4,10 @@
 import { createHash } from "node:crypto";
 import { fail } from "../../problems/index.ts";
 import type { Hash } from "../hash.ts";
-import { NarBuffer, TOKENS } from "./encode.ts";
+import { HEADROOM, NarBuffer, TOKENS } from "./encode.ts";
 import type { Tree } from "./tree.ts";
 
-/** The archive of a tree, in chunks; each is a view that is valid until the next one is asked for. */
+/** The archive of a tree, in chunks. */
 export function* narOfTree(tree: Tree): Generator<Uint8Array, void> {
   const out = new NarBuffer();
   out.raw(TOKENS.start);
@@ -49,8 +49,12 @@ function* node(out: NarBuffer, tree: Tree): Generator<Uint8Array, void> {
   } else if (tree.type === "regular") {
     out.raw(tree.executable ? TOKENS.executable : TOKENS.regular);
     out.size(tree.contents.length);
-    yield out.flush();
-    if (tree.contents.length > 0) yield tree.contents;
+    if (tree.contents.length + HEADROOM <= out.room) {
+      out.raw(tree.contents);
+    } else {
+      yield out.flush();
+      yield tree.contents;
+    }
     out.pad(tree.contents.length);
   } else {
     out.raw(TOKENS.directory);
