@@ -10,7 +10,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createJiti } from "jiti";
-import { isModule, type AnyModule } from "../lib/index.ts";
+import { type AnyModule, isModule } from "../lib/index.ts";
 import { fail } from "../problems/index.ts";
 
 /** A machine's file and what it exports. */

@@ -19,7 +19,8 @@ export interface Progress {
 export function showProgress(plan: Plan, stream: NodeJS.WriteStream = process.stderr): Progress {
   const total = plan.fetch.length + plan.build.length;
   if (total === 0) return { onEvent: () => {}, end: () => {} };
-  return stream.isTTY === true && process.env["TERM"] !== "dumb" ? liveLine(total, stream) : plainLines(total, stream);
+  if (stream.isTTY !== true || process.env["TERM"] === "dumb") return plainLines(total, stream);
+  return liveLine(total, new Set(plan.fetch.map((drv) => drv.drvPath)), stream);
 }
 
 function plainLines(total: number, stream: NodeJS.WriteStream): Progress {
@@ -36,7 +37,7 @@ function plainLines(total: number, stream: NodeJS.WriteStream): Progress {
   };
 }
 
-function liveLine(total: number, stream: NodeJS.WriteStream): Progress {
+function liveLine(total: number, fetches: ReadonlySet<string>, stream: NodeJS.WriteStream): Progress {
   const started = Date.now();
   const running = new Map<string, { name: string; fetch: boolean }>();
   const received = new Map<string, number>();
@@ -50,7 +51,9 @@ function liveLine(total: number, stream: NodeJS.WriteStream): Progress {
     const fetching = [...running.values()].filter((job) => job.fetch).length;
     const building = [...running.values()].filter((job) => !job.fetch);
     const parts = [
-      fetching > 0 ? `fetching ${fetching} (${megabytes(bytes)}, ${megabytes(bytes / ((now - started) / 1000))}/s)` : "",
+      fetching > 0
+        ? `fetching ${fetching} (${megabytes(bytes)}, ${megabytes(bytes / ((now - started) / 1000))}/s)`
+        : "",
       building.length > 0 ? `building ${building.length}: ${building[0]?.name}` : "",
     ].filter((part) => part !== "");
     const line = `[${String(done).padStart(String(total).length)}/${total}] ${parts.join(", ")}`;
@@ -60,8 +63,9 @@ function liveLine(total: number, stream: NodeJS.WriteStream): Progress {
   timer.unref();
   return {
     onEvent: (event) => {
+      if (event.type === "add") return;
       const id = event.drv.drvPath;
-      if (event.type === "start") running.set(id, { name: event.drv.name, fetch: event.fetch });
+      if (event.type === "start") running.set(id, { name: event.drv.name, fetch: fetches.has(id) });
       else if (event.type === "fetch-progress") received.set(id, event.received);
       else if (event.type === "done" || event.type === "fail") {
         running.delete(id);

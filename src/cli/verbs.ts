@@ -33,20 +33,26 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ],
   [
     "eval",
-    { summary: "print the merged configuration, or one option of it", run: async () => (await import("./eval.ts")).run },
+    {
+      summary: "print the merged configuration, or one option of it",
+      run: async () => (await import("./eval.ts")).run,
+    },
   ],
   [
     "explain",
-    { summary: "show where an option's value comes from, losers too", run: async () => (await import("./explain.ts")).run },
+    {
+      summary: "show where an option's value comes from, losers too",
+      run: async () => (await import("./explain.ts")).run,
+    },
   ],
   [
     "lock",
-    { summary: "pin the packages that the machine needs; --update moves the pins", run: async () => (await import("./lock.ts")).run },
+    {
+      summary: "pin the packages that the machine needs; --update moves the pins",
+      run: async () => (await import("./lock.ts")).run,
+    },
   ],
-  [
-    "why",
-    { summary: "say why a package is part of the machine", run: async () => (await import("./why.ts")).run },
-  ],
+  ["why", { summary: "say why a package is part of the machine", run: async () => (await import("./why.ts")).run }],
   ["version", { summary: "print the version", run: async () => (await import("./version.ts")).run }],
 ]);
 

@@ -1,0 +1,43 @@
+/**
+ * What our virtual machine is compared with: a classic ext4 image of the same packages, made by mmdebstrap, with the same
+ * kernel and Debian's own initrd, booted by the same QEMU. Made once and kept in the cache directory.
+ */
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { has, timed } from "./run.mjs";
+
+/** Folder with `root.ext4`, `vmlinuz` and `initrd`, or `undefined` where mmdebstrap or mkfs.ext4 is missing. */
+export function classicImage(packages) {
+  if (!has("mmdebstrap") || !has("mkfs.ext4")) return undefined;
+  const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "osmod-bench", "classic");
+  if (existsSync(join(folder, "root.ext4"))) return folder;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const image = join(folder, "root.ext4.tmp");
+  // One namespace does it all, so that the image's owners are right without root.
+  const include = [...new Set([...packages, "initramfs-tools"])].join(",");
+  timed("mmdebstrap", [
+    "--variant=essential",
+    "--aptopt=APT::Install-Recommends false",
+    `--include=${include}`,
+    "--customize-hook=echo classic > $1/etc/hostname",
+    "--customize-hook=chroot $1 passwd -d root",
+    "--customize-hook=printf '[Match]\\nType=ether\\n[Network]\\nDHCP=yes\\n' > $1/etc/systemd/network/50-dhcp.network",
+    "--customize-hook=chroot $1 systemctl enable systemd-networkd nginx",
+    "--customize-hook=copy-out /boot " + folder,
+    `--customize-hook=mkfs.ext4 -q -d $1 ${image} 4G`,
+    "trixie",
+    "/dev/null",
+  ]);
+  const boot = join(folder, "boot");
+  for (const [prefix, name] of [
+    ["vmlinuz-", "vmlinuz"],
+    ["initrd.img-", "initrd"],
+  ]) {
+    const file = readdirSync(boot).find((entry) => entry.startsWith(prefix));
+    timed("cp", [join(boot, file), join(folder, name)]);
+  }
+  timed("mv", [image, join(folder, "root.ext4")]);
+  return folder;
+}
