@@ -168,7 +168,7 @@ export default defineModule<Std>({
                 [renderSections(option, [["NetDev", netdev.netdevConfig]]), netdev.extraConfig].join("\n"),
               ),
           ),
-          mkIf(() => cfg.enable, {
+          mkIf(() => cfg.enable && Object.keys(cfg.config.networkConfig).length > 0, {
             "systemd/networkd.conf": {
               text: () => renderSections("systemd.network.config", [["Network", cfg.config.networkConfig]]),
             },

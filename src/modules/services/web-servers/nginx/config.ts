@@ -82,7 +82,7 @@ export function renderHost(name: string, host: VirtualHost, defaults: HostDefaul
     ...block("server", [
       ...listenLines(host.forceSSL ? listens.filter((listen) => listen.ssl) : listens),
       ...names,
-      ...(usesSSL(host) ? sslLines(option, host) : []),
+      ...(usesSSL(host) ? sslLines(host) : []),
       ...(host.root === null ? [] : [`root ${word(host.root)};`]),
       ...(host.globalRedirect === null
         ? []
@@ -152,20 +152,13 @@ function listenArguments(listen: Listen, isDefault: boolean): string {
   ].join(" ");
 }
 
-function sslLines(option: string, host: VirtualHost): string[] {
-  if (host.sslCertificate === null || host.sslCertificateKey === null) {
-    fail({
-      code: "nginx-certificate-missing",
-      option: `${option}.sslCertificate`,
-      message: `${option} speaks TLS but has no certificate`,
-      fix: "Set sslCertificate and sslCertificateKey to files of the machine, or turn addSSL, onlySSL and forceSSL off.",
-    });
-  }
+function sslLines(host: VirtualHost): string[] {
+  const file = (directive: string, path: string | null) => (path === null ? [] : [`${directive} ${word(path)};`]);
   return [
     ...(host.http2 ? ["http2 on;"] : []),
-    `ssl_certificate ${word(host.sslCertificate)};`,
-    `ssl_certificate_key ${word(host.sslCertificateKey)};`,
-    ...(host.sslTrustedCertificate === null ? [] : [`ssl_trusted_certificate ${word(host.sslTrustedCertificate)};`]),
+    ...file("ssl_certificate", host.sslCertificate),
+    ...file("ssl_certificate_key", host.sslCertificateKey),
+    ...file("ssl_trusted_certificate", host.sslTrustedCertificate),
   ];
 }
 

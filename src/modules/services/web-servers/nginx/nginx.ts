@@ -271,6 +271,10 @@ export default defineModule<Std>({
             assertion: [host.addSSL, host.onlySSL, host.forceSSL].filter(Boolean).length <= 1,
             message: `services.nginx.virtualHosts.${JSON.stringify(name)}: addSSL, onlySSL and forceSSL exclude each other; keep one.`,
           },
+          {
+            assertion: !usesSSL(host) || (host.sslCertificate !== null && host.sslCertificateKey !== null),
+            message: `services.nginx.virtualHosts.${JSON.stringify(name)} speaks TLS but has no certificate; set sslCertificate and sslCertificateKey.`,
+          },
           ...Object.entries(host.locations).map(([path, location]) => ({
             assertion: location.root === null || location.alias === null,
             message: `services.nginx.virtualHosts.${JSON.stringify(name)}.locations.${JSON.stringify(path)}: root and alias exclude each other; keep one.`,

@@ -29,7 +29,7 @@ export function escapeName(text: string): string {
 /** Write one argument of a command line (`ExecStart=` and the like) so that systemd passes it on exactly as given. */
 export function quoteArgument(argument: string): string {
   const literal = argument.replaceAll("%", "%%").replaceAll("$", "$$$$");
-  return /^[\w@%+=:,./$-]+$/.test(literal) && !/^[-@:+!|]/.test(literal) ? literal : JSON.stringify(literal);
+  return /^[\w@%+=:,./$-]+$/.test(literal) ? literal : JSON.stringify(literal);
 }
 
 /** Write a command line from its program and arguments; nothing in them is special to systemd. */

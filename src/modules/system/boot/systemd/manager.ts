@@ -107,7 +107,7 @@ const firstBootAndUpgrade = [
   "systemd-update-done.service",
   "sshd-keygen.service",
 ];
-/** Units for hardware and boot loaders that the machine does not have. */
+/** Units for hardware, boot loaders and roles that the machine does not have. */
 const otherMachines = [
   "cryptdisks-early.service",
   "cryptdisks.service",
@@ -127,7 +127,17 @@ const otherMachines = [
   "systemd-tpm2-setup-early.service",
   "systemd-tpm2-setup.service",
   "systemd-initctl.socket",
+  "systemd-networkd-persistent-storage.service",
   "x11-common.service",
+];
+/** Windows into the kernel for people who debug it, and devices that load a driver without there being hardware. */
+const inspection = [
+  "dev-hugepages.mount",
+  "modprobe@drm.service",
+  "sys-fs-fuse-connections.mount",
+  "sys-kernel-config.mount",
+  "sys-kernel-debug.mount",
+  "sys-kernel-tracing.mount",
 ];
 /** Work that Debian does from time to time. */
 const maintenance = [
@@ -160,7 +170,7 @@ export default defineModule<Std>({
     return define({
       systemd: {
         units: mkMerge([
-          masked([...firstBootAndUpgrade, ...otherMachines]),
+          masked([...firstBootAndUpgrade, ...otherMachines, ...inspection]),
           mkIf(() => !cfg.periodicMaintenance, masked(maintenance)),
           mkIf(() => !cfg.enableEmergencyMode, masked(["emergency.service", "emergency.target"])),
           () => genAttrs(cfg.suppressedSystemUnits, () => define<UnitDefinition>({ enable: false })),
@@ -197,7 +207,7 @@ export default defineModule<Std>({
             Object.fromEntries(
               Object.entries(cfg.generators).map(([name, source]) => [
                 `systemd/system-generators/${name}`,
-                define({ source: () => source }),
+                define({ source: () => source, mode: "symlink" }),
               ]),
             ),
         ]),
