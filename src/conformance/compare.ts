@@ -38,7 +38,12 @@ export function settle(value: unknown): Json {
   if (Array.isArray(value)) return Array.from({ length: value.length }, (_, i) => settleMember(value, i)); // map would read the elements
   const settled: { [key: string]: Json } = {};
   for (const key of Object.keys(value)) {
-    Object.defineProperty(settled, key, { value: settleMember(value, key), enumerable: true, writable: true, configurable: true });
+    Object.defineProperty(settled, key, {
+      value: settleMember(value, key),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
   }
   return settled;
 }
@@ -85,7 +90,11 @@ function same(a: Json | undefined, b: Json | undefined): boolean {
 }
 
 function show(value: Json | undefined): string {
-  return JSON.stringify(value, (_, item: unknown) =>
-    isSet(item as Json) ? Object.fromEntries(Object.entries(item as object).sort(([a], [b]) => (a < b ? -1 : 1))) : item,
-  ) ?? "nothing";
+  return (
+    JSON.stringify(value, (_, item: unknown) =>
+      isSet(item as Json)
+        ? Object.fromEntries(Object.entries(item as object).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : item,
+    ) ?? "nothing"
+  );
 }

@@ -1,3 +1,7 @@
 /** placeholder */
-export function casesOf(): readonly { readonly id?: string }[] { return []; }
-export function check(): string | undefined { return undefined; }
+export function casesOf(): readonly { readonly id?: string }[] {
+  return [];
+}
+export function check(): string | undefined {
+  return undefined;
+}

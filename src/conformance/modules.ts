@@ -60,12 +60,16 @@ function checkError(got: Outcome, expected: Expected): string | undefined {
   const atAll = expected.errors?.some(({ path }) => path?.length === 0) ?? false;
   if ("kinds" in got) {
     if (expected.partial !== undefined) return `failed as a whole with ${got.kinds.join(", ")}`;
-    return got.kinds.some((kind) => allowed.includes(kind)) ? undefined : `failed with ${got.kinds.join(", ")}, expected ${allowed.join(" or ")}`;
+    return got.kinds.some((kind) => allowed.includes(kind))
+      ? undefined
+      : `failed with ${got.kinds.join(", ")}, expected ${allowed.join(" or ")}`;
   }
   if (expected.partial !== undefined) return difference(got.value, expected.partial);
   const found = [...JSON.stringify(got.value).matchAll(/"\$error":"([^"]*)"/g)].map(([, kind]) => kind as Kind);
   if (atAll || found.length === 0) return `gave ${JSON.stringify(got.value)}, expected ${allowed.join(" or ")}`;
-  return found.some((kind) => allowed.includes(kind)) ? undefined : `failed with ${found.join(", ")}, expected ${allowed.join(" or ")}`;
+  return found.some((kind) => allowed.includes(kind))
+    ? undefined
+    : `failed with ${found.join(", ")}, expected ${allowed.join(" or ")}`;
 }
 
 function checkFacts(evaluation: raw.RawEvaluation, meta: { readonly [path: string]: Json }): string | undefined {

@@ -66,7 +66,11 @@ function readOptions(tree: { readonly [name: string]: Json }, args: ModuleArgs |
   const own: object = {};
   for (const [name, node] of Object.entries(tree)) {
     const group = node as { readonly [name: string]: Json };
-    define(own, name, "$option" in group ? readOption(group["$option"] as unknown as NeutralOption, args) : readOptions(group, args));
+    define(
+      own,
+      name,
+      "$option" in group ? readOption(group["$option"] as unknown as NeutralOption, args) : readOptions(group, args),
+    );
   }
   return own;
 }
@@ -137,12 +141,18 @@ export function readType(type: NeutralType): raw.Type {
     case "strMatching":
       return raw.strMatching(argument as string);
     case "coercedTo":
-      return raw.coercedTo(readType(list[0] as NeutralType), readFunction(list[1] as string), readType(list[2] as NeutralType));
+      return raw.coercedTo(
+        readType(list[0] as NeutralType),
+        readFunction(list[1] as string),
+        readType(list[2] as NeutralType),
+      );
     case "submodule":
       return raw.submodule((argument as unknown as NeutralModule[]).map(readModule));
     case "attrTag":
       return raw.attrTag(
-        Object.fromEntries(Object.entries(argument as object).map(([tag, option]) => [tag, readOption(unwrapOption(option), undefined)])),
+        Object.fromEntries(
+          Object.entries(argument as object).map(([tag, option]) => [tag, readOption(unwrapOption(option), undefined)]),
+        ),
       );
     default:
       return unknownWord("type", name);

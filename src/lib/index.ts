@@ -1,8 +1,40 @@
 /**
  * The module system: options, definitions, priorities, and the evaluation that merges them.
+ *
+ * The vocabulary is NixOS's, and so are the merge rules; the compiler checks the names and types of options, and every
+ * problem names the lines it comes from.
  */
-export * from "./sketch-lib.ts";
-export * from "./sketch-more.ts";
+
+export type { Problem } from "../problems/index.ts";
+export { defineModule, type EvalSpec, evalModules, isModule, using } from "./api/modules.ts";
+export {
+  mkAliasOptionModule,
+  mkChangedOptionModule,
+  mkMergedOptionModule,
+  mkRemovedOptionModule,
+  mkRenamedOptionModule,
+} from "./api/moved.ts";
+export { declareOptions, mkEnableOption, mkOption, type OptionSpec } from "./api/options.ts";
+export {
+  define,
+  literal,
+  mkAfter,
+  mkBefore,
+  mkDefault,
+  mkEach,
+  mkForce,
+  mkIf,
+  mkMerge,
+  mkOptionDefault,
+  mkOrder,
+  mkOverride,
+  mkVMOverride,
+} from "./api/properties.ts";
+export { type FreeformType, type SubmoduleType, t, types } from "./api/types.ts";
+export { genAttrs, mapAttrs, mapAttrsTo } from "./attrs.ts";
+export { ConfigError } from "./config-error.ts";
+export { dataModule, readDataModule } from "./data-module.ts";
+export { type ExplainedDefinition, type Explanation, explain, parsePath, renderExplanation } from "./explain.ts";
+export * as raw from "./raw.ts";
 export type * from "./typed/descriptors.ts";
 export type * from "./typed/modules.ts";
-export * as raw from "./raw.ts";

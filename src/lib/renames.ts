@@ -10,9 +10,9 @@ import { inOrder, setMember, strongest } from "./core/definition.ts";
 import { showPath } from "./core/loc.ts";
 import { ModuleRecord } from "./core/module.ts";
 import type { OptionNode } from "./core/node.ts";
+import { nodeOf } from "./core/node.ts";
 import { OptionDecl, type Visibility } from "./core/option.ts";
 import { Property } from "./core/property.ts";
-import { nodeOf } from "./core/node.ts";
 import { anything, raw } from "./types/free.ts";
 
 /** What a module function of this file needs of its arguments. */
@@ -42,7 +42,13 @@ function movedModule(from: OptionPath, to: OptionPath, visible: Visibility, warn
       const old = lookup(options, from);
       return new Property("merge", [
         at(to, forwarded(old)),
-        ...(warn ? warning(options, old, () => `The option ${showPath(from)} defined in ${filesOf(old)} has been renamed to ${showPath(to)}.`) : []),
+        ...(warn
+          ? warning(
+              options,
+              old,
+              () => `The option ${showPath(from)} defined in ${filesOf(old)} has been renamed to ${showPath(to)}.`,
+            )
+          : []),
       ]);
     },
   });
@@ -65,23 +71,39 @@ export function removedModule(path: OptionPath, instead: string): ModuleRecord {
     config: ({ options }: ModuleArgs) => {
       const old = lookup(options, path);
       if (nodeAt(options, ["assertions"]) === undefined) return {};
-      const message = (): string => `The option ${option} in ${filesOf(old)} no longer has any effect; please remove it.\n${instead}`;
+      const message = (): string =>
+        `The option ${option} in ${filesOf(old)} no longer has any effect; please remove it.\n${instead}`;
       return { assertions: [{ assertion: () => !isDefined(old), message }] };
     },
   });
 }
 
 /** A module for options that became another one; `convert` makes the new value of the configuration. */
-export function mergedModule(froms: readonly OptionPath[], to: OptionPath, convert: (config: object) => unknown): ModuleRecord {
+export function mergedModule(
+  froms: readonly OptionPath[],
+  to: OptionPath,
+  convert: (config: object) => unknown,
+): ModuleRecord {
   return new ModuleRecord({
-    imports: froms.map((from) => new ModuleRecord({ options: at(from, new OptionDecl({ type: raw, visible: false, description: "" })) })),
+    imports: froms.map(
+      (from) => new ModuleRecord({ options: at(from, new OptionDecl({ type: raw, visible: false, description: "" })) }),
+    ),
     config: ({ config, options }: ModuleArgs) => {
       const olds = froms.map((from) => lookup(options, from));
-      const value = new Property("if", () => convert(config), () => olds.some(isDefined));
+      const value = new Property(
+        "if",
+        () => convert(config),
+        () => olds.some(isDefined),
+      );
       return new Property("merge", [
         at(to, value),
         ...olds.flatMap((old, i) =>
-          warning(options, old, () => `The option ${showPath(froms[i] as OptionPath)} defined in ${filesOf(old)} has been changed to ${showPath(to)} that has a different type. Please read the documentation of ${showPath(to)} and adjust your configuration.`),
+          warning(
+            options,
+            old,
+            () =>
+              `The option ${showPath(froms[i] as OptionPath)} defined in ${filesOf(old)} has been changed to ${showPath(to)} that has a different type. Please read the documentation of ${showPath(to)} and adjust your configuration.`,
+          ),
         ),
       ]);
     },
@@ -102,7 +124,15 @@ function fail(option: string, instead: string): never {
 /** A definition of `warnings`, if the configuration has that option. */
 function warning(options: object, old: OptionNode, text: () => string): object[] {
   if (nodeAt(options, ["warnings"]) === undefined) return [];
-  return [{ warnings: new Property("if", () => [text()], () => isDefined(old)) }];
+  return [
+    {
+      warnings: new Property(
+        "if",
+        () => [text()],
+        () => isDefined(old),
+      ),
+    },
+  ];
 }
 
 function isDefined(node: OptionNode): boolean {

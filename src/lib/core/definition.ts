@@ -39,7 +39,14 @@ export class Def {
   /** 0 until a wrapper sets it. */
   readonly order: number;
 
-  constructor(value: unknown, origin: Origin, conditions?: Conditions, priority = 0, base: number = priorities.plain, order = 0) {
+  constructor(
+    value: unknown,
+    origin: Origin,
+    conditions?: Conditions,
+    priority = 0,
+    base: number = priorities.plain,
+    order = 0,
+  ) {
     this.value = value;
     this.origin = origin;
     this.conditions = conditions;
@@ -112,7 +119,8 @@ export function member(object: object, key: string): unknown {
 
 /** Set an own member whatever its name, `__proto__` included. */
 export function setMember(object: object, key: string, value: unknown): void {
-  if (key === "__proto__") Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  if (key === "__proto__")
+    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
   else (object as Record<string, unknown>)[key] = value;
 }
 
@@ -129,7 +137,8 @@ export function pushDown(def: Def, out: Def[]): void {
       pushDown(new Def(value.content, origin, def.conditions, def.priority, def.base), out);
       return;
     case "merge":
-      for (const item of listOf(value.content)) pushDown(new Def(item, origin, def.conditions, def.priority, def.base), out);
+      for (const item of listOf(value.content))
+        pushDown(new Def(item, origin, def.conditions, def.priority, def.base), out);
       return;
     case "if":
       if (def.priority !== 0) pushDownInside(def, value, out);
@@ -150,7 +159,16 @@ function pushDownInside(def: Def, property: Property, out: Def[]): void {
   pushDown(new Def(property.content, property.origin ?? def.origin), inner);
   for (const { value, origin, conditions, priority } of inner) {
     const wrapped = isGroup(value)
-      ? mapMembers(value, (content) => new Property(property.kind, rewrap(content, conditions, priority, origin), property.argument, property.origin))
+      ? mapMembers(
+          value,
+          (content) =>
+            new Property(
+              property.kind,
+              rewrap(content, conditions, priority, origin),
+              property.argument,
+              property.origin,
+            ),
+        )
       : value;
     out.push(new Def(wrapped, origin, def.conditions, def.priority, def.base));
   }
@@ -173,7 +191,13 @@ function mapMembers(object: object, f: (value: unknown) => unknown): object {
 
 /** True for what can hold the members of a group of options. */
 export function isGroup(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Property) && !(value instanceof LiteralValue);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Property) &&
+    !(value instanceof LiteralValue)
+  );
 }
 
 function under(property: Property, outer: Conditions | undefined): Conditions | undefined {
@@ -286,10 +310,15 @@ function runThunk(loc: Loc | undefined, def: Def, reading: Reading, out: Def[]):
     // A thunk under a priority or an order has used up what may stand around it.
     peelInto(value, def.origin, def, def.order !== 0 ? 3 : def.priority !== 0 ? 2 : 0, inner);
     for (const found of inner) {
-      if (found.priority !== def.priority) throw priorityInThunk(loc, found, new Property("override", found.value, found.priority, found.origin));
+      if (found.priority !== def.priority)
+        throw priorityInThunk(loc, found, new Property("override", found.value, found.priority, found.origin));
       runThunk(loc, found, reading, out);
     }
     return;
   }
-  out.push(value instanceof LiteralValue ? new Def(value.literal, def.origin, undefined, def.priority, def.base, def.order) : def);
+  out.push(
+    value instanceof LiteralValue
+      ? new Def(value.literal, def.origin, undefined, def.priority, def.base, def.order)
+      : def,
+  );
 }

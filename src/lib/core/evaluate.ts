@@ -53,4 +53,3 @@ export class RawEvaluation {
 export function evaluate(spec: EvaluateSpec): RawEvaluation {
   return new RawEvaluation(spec);
 }
-

@@ -4,12 +4,12 @@
  * `config.services.nginx` is an object with one member per option. A member is a getter that forces the option's node,
  * except where the value is plain data that merging could not surprise anyone with: then it is there already.
  */
-import { Def, isGroup } from "./definition.ts";
+import { type Def, isGroup } from "./definition.ts";
 import { Loc, showLoc } from "./loc.ts";
 import { OptionNode } from "./node.ts";
 import { Origin } from "./origin.ts";
 import { readTooEarly } from "./problems.ts";
-import { BrokenSchema, GroupSchema, OptionSchema } from "./schema.ts";
+import { type BrokenSchema, GroupSchema, OptionSchema } from "./schema.ts";
 import type { Scope } from "./scope.ts";
 
 const noDefs: readonly Def[] = [];

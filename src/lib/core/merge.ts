@@ -2,7 +2,7 @@
  * From definitions to a value: check them against the type, merge them, and keep what is inside lazy.
  */
 import { Cell } from "./cell.ts";
-import { type Def, peel, resolve, setMember, type Survivors } from "./definition.ts";
+import { type Def, peel, resolve, type Survivors, setMember } from "./definition.ts";
 import { type Loc, showLoc } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { definitionType, optionUndefined, wrapperNesting } from "./problems.ts";
@@ -10,7 +10,13 @@ import { Property } from "./property.ts";
 import type { At, Context, Type } from "./type.ts";
 
 /** The value of what survived of the definitions. */
-export function mergeSurvivors(at: At, type: Type, survivors: Survivors, declarations: readonly Origin[], losers: number): unknown {
+export function mergeSurvivors(
+  at: At,
+  type: Type,
+  survivors: Survivors,
+  declarations: readonly Origin[],
+  losers: number,
+): unknown {
   const { defs } = survivors;
   if (defs.length === 0) {
     if (type.emptyValue !== undefined) return type.emptyValue(at);
@@ -82,7 +88,14 @@ export function lazyMember(target: object, key: string, loc: Loc, context: Conte
 }
 
 /** The same for definitions whose wrappers are still on, conditions and all. */
-export function rawMember(target: object, key: string, loc: Loc, context: Context, type: Type, defs: readonly Def[]): void {
+export function rawMember(
+  target: object,
+  key: string,
+  loc: Loc,
+  context: Context,
+  type: Type,
+  defs: readonly Def[],
+): void {
   const cell = new RawElementCell(loc, context, type, defs);
   Object.defineProperty(target, key, { enumerable: true, configurable: true, get: () => cell.force() });
 }

@@ -9,9 +9,10 @@
  *
  *     [A (imports A1, A2 (imports A2x)), B]   →   A2x, A2, A1, B, A
  */
+
+import { Origin, unknownOrigin } from "./origin.ts";
 import { kindOf } from "./print.ts";
 import { moduleClass, notAModule } from "./problems.ts";
-import { Origin, unknownOrigin } from "./origin.ts";
 import type { Type } from "./type.ts";
 
 /** The parts of a module. */
@@ -102,10 +103,16 @@ class Collector {
   }
 
   /** Breadth-first; `visitor` is for the walk that only looks, and then nothing is left out. */
-  walk(modules: readonly ModuleLike[], disabled: ReadonlySet<unknown>, visitor?: (fields: ModuleFields) => void): Entry[] {
+  walk(
+    modules: readonly ModuleLike[],
+    disabled: ReadonlySet<unknown>,
+    visitor?: (fields: ModuleFields) => void,
+  ): Entry[] {
     const seen = new Set<unknown>();
     const entries: Entry[] = [];
-    const queue = modules.map((module, i): Visit => ({ module, parentKey: "", position: i + 1, origin: unknownOrigin, level: 0 }));
+    const queue = modules.map(
+      (module, i): Visit => ({ module, parentKey: "", position: i + 1, origin: unknownOrigin, level: 0 }),
+    );
     for (const visit of queue) {
       const record = this.#record(visit);
       const { fields } = record;
@@ -126,7 +133,8 @@ class Collector {
 
   #record({ module, origin }: Visit): ModuleRecord {
     if (module instanceof ModuleRecord) return module;
-    if (typeof module !== "function") throw notAModule(module, origin === unknownOrigin ? undefined : origin, nestedList(module));
+    if (typeof module !== "function")
+      throw notAModule(module, origin === unknownOrigin ? undefined : origin, nestedList(module));
     this.isStatic = false;
     const known = this.#called.get(module);
     if (known !== undefined) return known;
@@ -138,7 +146,8 @@ class Collector {
 
   #imports(fields: ModuleFields, origin: Origin): readonly ModuleLike[] {
     const { imports = [] } = fields;
-    if (!Array.isArray(imports)) throw notAModule(imports, origin, `imports has to be a list of modules, not ${kindOf(imports)}`);
+    if (!Array.isArray(imports))
+      throw notAModule(imports, origin, `imports has to be a list of modules, not ${kindOf(imports)}`);
     return imports;
   }
 

@@ -2,7 +2,7 @@
  * Options in one scope: from the definitions an option was given to its value.
  */
 import { Cell } from "./cell.ts";
-import { Def, peel, resolve, strongest, type Survivors } from "./definition.ts";
+import { Def, peel, resolve, type Survivors, strongest } from "./definition.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import { mergeSurvivors } from "./merge.ts";
 import { unknownOrigin } from "./origin.ts";
@@ -89,8 +89,10 @@ export class OptionNode extends Cell {
     if (defs.length === 1) {
       const [def] = defs as [Def];
       const { value } = def;
-      const wins = def.conditions === undefined && (!schema.hasDefault || effectivePriority(def) < priority.optionDefault);
-      if (wins && isPrimitive(value) && type.isEager(value) && type.check(value)) return type.merge({ loc: undefined, context }, [def]);
+      const wins =
+        def.conditions === undefined && (!schema.hasDefault || effectivePriority(def) < priority.optionDefault);
+      if (wins && isPrimitive(value) && type.isEager(value) && type.check(value))
+        return type.merge({ loc: undefined, context }, [def]);
     }
     return eagerMerge(schema, defs, loc(), context);
   }
@@ -118,7 +120,12 @@ function isConditional(value: unknown): boolean {
 /** An option's own default as a definition. */
 function defaultDef(schema: OptionSchema): Def {
   const [first] = schema.decls;
-  return new Def(schema.default, first === undefined ? unknownOrigin : (first.decl.origin ?? first.origin), undefined, priority.optionDefault);
+  return new Def(
+    schema.default,
+    first === undefined ? unknownOrigin : (first.decl.origin ?? first.origin),
+    undefined,
+    priority.optionDefault,
+  );
 }
 
 /** Defaults that are plain data are the same in every scope; they are merged once. */

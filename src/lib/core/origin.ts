@@ -77,7 +77,8 @@ export const unknownOrigin: Origin = new Origin("<unknown-file>");
 
 /** Read `file:line:column` from the one frame of a captured stack. */
 function parseFrame(stack: string | undefined): { file: string; line?: number; column?: number } {
-  const frame = stack === undefined ? null : /(?:\(|at |async )((?:file:\/\/)?[^()\s][^()]*?):(\d+):(\d+)\)?\s*$/m.exec(stack);
+  const frame =
+    stack === undefined ? null : /(?:\(|at |async )((?:file:\/\/)?[^()\s][^()]*?):(\d+):(\d+)\)?\s*$/m.exec(stack);
   if (frame === null) return { file: "<unknown-file>" };
   const [, file = "", line, column] = frame;
   return { file: toPath(file), line: Number(line), column: Number(column) };

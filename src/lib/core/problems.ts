@@ -3,8 +3,8 @@
  *
  * Deciding that something is wrong happens elsewhere; here it only gets its words. Codes are stable, words are not.
  */
-import { type Problem, problem, ProblemError, type Site } from "../../problems/index.ts";
-import { ConfigError, configError } from "../config-error.ts";
+import { type Problem, ProblemError, problem, type Site } from "../../problems/index.ts";
+import { type ConfigError, configError } from "../config-error.ts";
 import { type Loc, showLoc, showPath } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
@@ -32,12 +32,18 @@ export function effectivePriority(def: { readonly priority: number; readonly bas
 }
 
 const sites = (defs: readonly Shown[]): Site[] => defs.map((def) => defSite(def));
-const declared = (origins: readonly Origin[]): Site[] => origins.map((origin) => origin.site({ label: "declared here" }));
+const declared = (origins: readonly Origin[]): Site[] =>
+  origins.map((origin) => origin.site({ label: "declared here" }));
 
 // ------------------------------------------------------------------ definitions
 
 /** A definition that the option's type does not take. */
-export function definitionType(loc: Loc | undefined, wanted: string, bad: readonly Shown[], reason?: string): ConfigError {
+export function definitionType(
+  loc: Loc | undefined,
+  wanted: string,
+  bad: readonly Shown[],
+  reason?: string,
+): ConfigError {
   const option = showLoc(loc);
   const got = [...new Set(bad.map((def) => kindOf(def.value)))].join(" and ");
   return configError(
@@ -61,14 +67,18 @@ export function wrapperNesting(loc: Loc | undefined, def: Shown, property: Prope
       code: "wrapper-nesting",
       option,
       message: `${option}: ${inner} stands inside a wrapper that has to be inside of it`,
-      sites: [(property.origin ?? def.origin).site({ value: print(property), label: "has to be further out" }), defSite(def)],
+      sites: [
+        (property.origin ?? def.origin).site({ value: print(property), label: "has to be further out" }),
+        defSite(def),
+      ],
       notes: [nestingRule],
       fix: nestingFix(property),
     }),
   );
 }
 
-const nestingRule = "Wrappers nest in one order: mkIf and mkMerge outside, then one priority, then one order, then the value.";
+const nestingRule =
+  "Wrappers nest in one order: mkIf and mkMerge outside, then one priority, then one order, then the value.";
 
 function nestingFix(property: Property): string {
   switch (property.kind) {
@@ -113,7 +123,11 @@ export function priorityInThunk(loc: Loc | undefined, def: Shown, property: Prop
 }
 
 /** Definitions of equal priority that the type cannot merge. */
-export function definitionConflict(loc: Loc | undefined, defs: readonly Shown[], what = "conflicting definitions"): ConfigError {
+export function definitionConflict(
+  loc: Loc | undefined,
+  defs: readonly Shown[],
+  what = "conflicting definitions",
+): ConfigError {
   const option = showLoc(loc);
   const level = effectivePriority(defs[0] as Shown);
   return configError(
@@ -151,7 +165,12 @@ export function optionUndefined(loc: Loc | undefined, declarations: readonly Ori
       option,
       message: `${option} is read, but has no value`,
       sites: declared(declarations),
-      notes: losers === 0 ? [] : [`${losers === 1 ? "One definition exists, but its condition does" : `${losers} definitions exist, but their conditions do`} not hold.`],
+      notes:
+        losers === 0
+          ? []
+          : [
+              `${losers === 1 ? "One definition exists, but its condition does" : `${losers} definitions exist, but their conditions do`} not hold.`,
+            ],
       fix: `define ${option}, or declare it with a default.`,
     }),
   );
@@ -187,7 +206,12 @@ export function conditionNotBoolean(origin: Origin | undefined, value: unknown):
 // ------------------------------------------------------------------ groups and unknown options
 
 /** Definitions for an option that nobody declares. */
-export function optionUnknown(path: readonly string[], defs: readonly Shown[], near: readonly string[], note?: string): Problem {
+export function optionUnknown(
+  path: readonly string[],
+  defs: readonly Shown[],
+  near: readonly string[],
+  note?: string,
+): Problem {
   const option = showPath(path);
   const guess = near.map((name) => showPath([...path.slice(0, -1), name]));
   const fix =
@@ -251,7 +275,12 @@ export function declaredTwice(loc: Loc | undefined, origins: readonly Origin[], 
 }
 
 /** An option below an option whose type has no options of its own. */
-export function optionNested(loc: Loc | undefined, wanted: string, parents: readonly Origin[], nested: readonly { readonly path: string; readonly origin: Origin }[]): ConfigError {
+export function optionNested(
+  loc: Loc | undefined,
+  wanted: string,
+  parents: readonly Origin[],
+  nested: readonly { readonly path: string; readonly origin: Origin }[],
+): ConfigError {
   const option = showLoc(loc);
   return configError(
     problem({
@@ -322,7 +351,9 @@ export function infiniteRecursion(
       code: "infinite-recursion",
       ...(option === undefined ? {} : { option }),
       message: `infinite recursion: ${back} needs its own value`,
-      sites: steps.flatMap((step) => (step.origin === undefined ? [] : [step.origin.site({ label: step.what })])).slice(0, 8),
+      sites: steps
+        .flatMap((step) => (step.origin === undefined ? [] : [step.origin.site({ label: step.what })]))
+        .slice(0, 8),
       notes: [...lines, `  → ${back}`],
       fix: "break the circle: one of these definitions must not read the next option.",
     }),
@@ -346,7 +377,13 @@ export function thunkThrew(error: unknown, what: string, origin: Origin | undefi
 }
 
 /** A problem in words of one's own. */
-export function custom(code: string, loc: Loc | undefined, message: string, defs: readonly Shown[], fix: string): ConfigError {
+export function custom(
+  code: string,
+  loc: Loc | undefined,
+  message: string,
+  defs: readonly Shown[],
+  fix: string,
+): ConfigError {
   return configError(problem({ code, option: showLoc(loc), message, sites: sites(defs), fix }));
 }
 
@@ -356,7 +393,8 @@ export const priorityNames: ReadonlyMap<number, string> = new Map(
 );
 
 function article(description: string): string {
-  const word = /^(boolean|signed|string|list|attribute|lazy|integer|function|submodule|module|floating|path|package|positive|non|value)/;
+  const word =
+    /^(boolean|signed|string|list|attribute|lazy|integer|function|submodule|module|floating|path|package|positive|non|value)/;
   if (/^(one of|null|unsigned|8|16|32|anything|strings|\()/.test(description)) return `a value of type ${description}`;
   if (/^(integer|attribute|absolute|open|unspecified)/.test(description)) return `an ${description}`;
   return word.test(description) ? `a ${description}` : `a value of type ${description}`;

@@ -54,7 +54,8 @@ export class EachValue {
 export function propertyName(property: Property): string {
   const { kind, argument } = property;
   if (kind === "override") return overrideNames.get(argument as number) ?? `mkOverride(${String(argument)}, …)`;
-  if (kind === "order") return argument === 500 ? "mkBefore" : argument === 1500 ? "mkAfter" : `mkOrder(${String(argument)}, …)`;
+  if (kind === "order")
+    return argument === 500 ? "mkBefore" : argument === 1500 ? "mkAfter" : `mkOrder(${String(argument)}, …)`;
   return { define: "define", if: "mkIf", merge: "mkMerge", definition: "mkDefinition" }[kind];
 }
 

@@ -7,7 +7,7 @@
  */
 import type { ConfigError } from "../config-error.ts";
 import { unspecified } from "../types/free.ts";
-import { Loc, names, showPath } from "./loc.ts";
+import { type Loc, names, showPath } from "./loc.ts";
 import { type ModuleLike, ModuleRecord } from "./module.ts";
 import { OptionDecl } from "./option.ts";
 import type { Origin } from "./origin.ts";
@@ -120,17 +120,21 @@ export class OptionSchema {
     let conflict: string | undefined;
     let subModules: readonly ModuleLike[] = [];
     for (const { decl, origin } of this.decls) {
-      const declared: Type | undefined = decl.aliasOf === undefined ? decl.type : optionAt(this.#root, decl.aliasOf)?.type;
+      const declared: Type | undefined =
+        decl.aliasOf === undefined ? decl.type : optionAt(this.#root, decl.aliasOf)?.type;
       if (declared === undefined) continue;
       const both: Type | undefined = type === undefined ? declared : combineTypes(type, declared);
-      if (both === undefined) conflict ??= `the types "${type?.description}" and "${declared.description}" do not combine`;
+      if (both === undefined)
+        conflict ??= `the types "${type?.description}" and "${declared.description}" do not combine`;
       type = both ?? type;
       const own = declared.subModules ?? [];
       subModules = [...own.map((module) => new ModuleRecord({ imports: [module] }, origin)), ...subModules];
     }
     if (this.decls.length > 1) {
       for (const field of ["default", "example", "description", "apply"] as const) {
-        const count = this.decls.filter(({ decl }) => (field === "default" ? decl.hasDefault : decl[field] !== undefined)).length;
+        const count = this.decls.filter(({ decl }) =>
+          field === "default" ? decl.hasDefault : decl[field] !== undefined,
+        ).length;
         if (count > 1) conflict ??= `${count} declarations give it a ${field}`;
       }
     }
@@ -155,11 +159,14 @@ function byName(declared: readonly Declared[]): Map<string, Declared[]> {
 
 function childSchema(name: string, parts: readonly Declared[], root: GroupSchema): SchemaNode {
   const shapeless = parts.find(({ tree }) => !(tree instanceof OptionDecl) && !isTree(tree));
-  if (shapeless !== undefined) return new BrokenSchema(name, (loc) => declarationShape(loc, shapeless.origin, shapeless.tree));
+  if (shapeless !== undefined)
+    return new BrokenSchema(name, (loc) => declarationShape(loc, shapeless.origin, shapeless.tree));
   const options = parts.flatMap(({ tree, origin }) => (tree instanceof OptionDecl ? [{ decl: tree, origin }] : []));
   if (options.length === 0) return new GroupSchema(parts, root);
   if (options.length === parts.length) return new OptionSchema(name, options, root);
-  return options.every(({ decl }) => decl.type?.name === "submodule") ? extended(name, parts, root) : nested(name, parts);
+  return options.every(({ decl }) => decl.type?.name === "submodule")
+    ? extended(name, parts, root)
+    : nested(name, parts);
 }
 
 /** Options declared below an option of type submodule become part of the submodule. */
@@ -182,7 +189,12 @@ function nested(name: string, parts: readonly Declared[]): BrokenSchema {
       Object.keys(tree as object).map((key) => ({ path: showPath([...path, key]), origin })),
     );
     const wanted = parents.map(({ tree }) => (tree as OptionDecl).type?.description ?? "unspecified value").join(", ");
-    return optionNested(loc, wanted, parents.map(({ tree, origin }) => (tree as OptionDecl).origin ?? origin), inner);
+    return optionNested(
+      loc,
+      wanted,
+      parents.map(({ tree, origin }) => (tree as OptionDecl).origin ?? origin),
+      inner,
+    );
   });
 }
 

@@ -9,18 +9,19 @@
  * Definitions that belong to no option go to the free-form type if the scope has one; otherwise they are unknown
  * options, all reported together when the configuration is first asked for.
  */
-import { ConfigError } from "../config-error.ts";
+
 import type { Problem } from "../../problems/index.ts";
+import { ConfigError } from "../config-error.ts";
 import { Cell } from "./cell.ts";
 import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
 import { GroupNode } from "./group.ts";
 import { internalSchema } from "./internal.ts";
 import { type Loc, names } from "./loc.ts";
-import { collect, type Collected, type Entry, type ModuleLike } from "./module.ts";
-import { definitionNotGroup, optionUnknown, wrapperAtGroup } from "./problems.ts";
-import { priority, Property } from "./property.ts";
+import { type Collected, collect, type Entry, type ModuleLike } from "./module.ts";
 import type { OptionNode } from "./node.ts";
-import { BrokenSchema, GroupSchema, optionAt, OptionSchema } from "./schema.ts";
+import { definitionNotGroup, optionUnknown, wrapperAtGroup } from "./problems.ts";
+import { Property, priority } from "./property.ts";
+import { BrokenSchema, GroupSchema, OptionSchema, optionAt } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 import type { Context, Type } from "./type.ts";
 
@@ -111,8 +112,10 @@ export class Scope {
 
   /** The configuration, after a look for unknown options. */
   get config(): object {
-    if (this.#problems.length === 0 && this.#unmatched.length === 0 && !this.hasFreeform) return this.root.object();
-    return this.#checked.force() as object;
+    const known = this.#problems.length === 0 && this.#unmatched.length === 0 && !this.hasFreeform;
+    const config = known ? this.root.object() : (this.#checked.force() as object);
+    scopes.set(config, this);
+    return config;
   }
 
   /** Check, and add what the free-form type makes of unknown definitions. @internal */
@@ -125,7 +128,10 @@ export class Scope {
       }
       return this.root.object();
     }
-    const defs = this.#unmatched.map(({ path, def }) => new Def(nest(path, rewrap(def.value, def.conditions, def.priority)), def.origin, undefined, 0, def.base));
+    const defs = this.#unmatched.map(
+      ({ path, def }) =>
+        new Def(nest(path, rewrap(def.value, def.conditions, def.priority)), def.origin, undefined, 0, def.base),
+    );
     const at = { loc: this.loc, context: this.context };
     if (defs.length > 0) this.root.addFreeform(freeform.merge(at, defs) as object);
     return this.root.object();
@@ -140,7 +146,10 @@ export class Scope {
   node(path: readonly string[]): OptionNode | undefined {
     const name = path.at(-1);
     if (name === undefined || optionAt(this.root.schema, path) === undefined) return undefined;
-    return path.slice(0, -1).reduce((group, part) => group.group(part), this.root).option(name);
+    return path
+      .slice(0, -1)
+      .reduce((group, part) => group.group(part), this.root)
+      .option(name);
   }
 
   /** The value at a path, as modules of this scope would read it. */
@@ -178,7 +187,8 @@ export class Scope {
   #entryDefs({ fields, origin }: Entry, defs: Def[]): void {
     const { config, defaults, freeformType } = fields;
     if (freeformType !== undefined) this.internal.addOne("freeformType", new Def(freeformType, origin));
-    if (defaults !== undefined) defs.push(new Def(this.#call(defaults), origin, undefined, 0, priority.computedDefault));
+    if (defaults !== undefined)
+      defs.push(new Def(this.#call(defaults), origin, undefined, 0, priority.computedDefault));
     if (config !== undefined) defs.push(new Def(this.#call(config), origin));
   }
 
@@ -204,7 +214,8 @@ export class Scope {
     for (const def of defs) {
       if (!isGroup(def.value)) {
         const { value } = def;
-        const error = value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def);
+        const error =
+          value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def);
         this.#problems.push(...error.problems);
         continue;
       }
@@ -231,7 +242,11 @@ export class Scope {
       this.#distributeTo(this.internal, plain);
     } else {
       const depth = this.loc === undefined ? 0 : names(this.loc).length;
-      this.#unmatched.push({ path: [...names(group.loc).slice(depth), name], siblings: [...group.schema.children.keys()], def });
+      this.#unmatched.push({
+        path: [...names(group.loc).slice(depth), name],
+        siblings: [...group.schema.children.keys()],
+        def,
+      });
     }
   }
 
@@ -248,7 +263,12 @@ export class Scope {
       const [{ path, siblings }] = items as [Unmatched];
       const near = nearest(path.at(-1) ?? "", siblings);
       const note = this.root.schema.children.size === 0 ? "No module declares any option here." : undefined;
-      return optionUnknown([...prefix, ...path], items.map(({ def }) => def), near, note);
+      return optionUnknown(
+        [...prefix, ...path],
+        items.map(({ def }) => def),
+        near,
+        note,
+      );
     });
   }
 
@@ -263,7 +283,8 @@ export class Scope {
         return scope.root.view();
       },
     };
-    for (const source of [this.context.specialArgs, more ?? {}]) Object.defineProperties(args, Object.getOwnPropertyDescriptors(source));
+    for (const source of [this.context.specialArgs, more ?? {}])
+      Object.defineProperties(args, Object.getOwnPropertyDescriptors(source));
     return Object.freeze(args);
   }
 }
@@ -292,3 +313,9 @@ function nest(path: readonly string[], value: unknown): object {
   }, value) as object;
 }
 
+const scopes = new WeakMap<object, Scope>();
+
+/** The scope whose configuration an object is. */
+export function scopeOf(config: object): Scope | undefined {
+  return scopes.get(config);
+}

@@ -8,8 +8,8 @@
 import type { Def } from "./definition.ts";
 import type { Loc } from "./loc.ts";
 import type { ModuleLike } from "./module.ts";
-import { definitionConflict, definitionNotUnique } from "./problems.ts";
 import type { OptionDecl } from "./option.ts";
+import { definitionConflict, definitionNotUnique } from "./problems.ts";
 
 /** Whether a description may stand inside another without parentheses. */
 export type DescriptionClass = "noun" | "conjunction" | "composite" | "nonRestrictiveClause" | undefined;
@@ -67,7 +67,11 @@ export interface DocumentedOption {
   readonly option: DocumentedDeclaration;
 }
 /** The merged declarations of an option. */
-export interface DocumentedDeclaration extends Pick<OptionDecl, "internal" | "visible" | "readOnly" | "description" | "example" | "defaultText" | "hasDefault" | "default"> {
+export interface DocumentedDeclaration
+  extends Pick<
+    OptionDecl,
+    "internal" | "visible" | "readOnly" | "description" | "example" | "defaultText" | "hasDefault" | "default"
+  > {
   readonly type: Type;
   readonly files: readonly string[];
 }
@@ -126,7 +130,9 @@ export function combineTypes(later: Type, earlier: Type): Type | undefined {
 
 /** A description that can stand inside another one. */
 export function phrase(type: Type, ...bare: readonly DescriptionClass[]): string {
-  return type.descriptionClass !== undefined && bare.includes(type.descriptionClass) ? type.description : `(${type.description})`;
+  return type.descriptionClass !== undefined && bare.includes(type.descriptionClass)
+    ? type.description
+    : `(${type.description})`;
 }
 
 /** All definitions have to be equal. */
@@ -154,7 +160,8 @@ export function deepEqual(a: unknown, b: unknown): boolean {
   return (
     keys.length === Object.keys(b).length &&
     keys.every(
-      (key) => Object.hasOwn(b, key) && deepEqual((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]),
+      (key) =>
+        Object.hasOwn(b, key) && deepEqual((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]),
     )
   );
 }

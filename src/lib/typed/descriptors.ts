@@ -136,7 +136,11 @@ export interface Literal<out V> {
 }
 
 /** The merged value of an option of type `T`: what reading gives. */
-export type Val<T> = T extends { readonly [$kind]: "function"; readonly [$elem]: infer E; readonly [$input]: Literal<infer F> }
+export type Val<T> = T extends {
+  readonly [$kind]: "function";
+  readonly [$elem]: infer E;
+  readonly [$input]: Literal<infer F>;
+}
   ? (argument: F extends (argument: infer A) => unknown ? A : never) => Val<E>
   : T extends { readonly [$value]: infer V }
     ? V
@@ -176,7 +180,9 @@ export type In<T> = T extends { readonly [$input]: infer D }
               : T extends { readonly [$kind]: "coerced"; readonly [$elem]: infer A; readonly [$elem2]: infer B }
                 ? In<A> | In<B> | (() => Val<A> | Val<B>)
                 : T extends { readonly [$kind]: "tag"; readonly [$elem]: infer O }
-                  ? Lazy<{ readonly [K in keyof O & string]: { readonly [P in K]: OptionInput<O[P]> } }[keyof O & string]>
+                  ? Lazy<
+                      { readonly [K in keyof O & string]: { readonly [P in K]: OptionInput<O[P]> } }[keyof O & string]
+                    >
                   : never;
 
 /** A value wrapped by `define`, `mkIf`, `mkMerge`, `mkForce` …; `T` is inferred from where it is used. */

@@ -33,7 +33,7 @@ export type OptionViews<O> = {
  * Arguments that every module gets beside `config` and `options`. Augment it to type your own:
  * `declare module "osmod/lib" { interface SpecialArgs { readonly pkgs: PackageSet } }`.
  */
-export interface SpecialArgs {}
+export type SpecialArgs = {};
 
 /** What a module's functions are called with. */
 export interface Args<S> extends SpecialArgs {
@@ -94,5 +94,7 @@ export interface Evaluation<out S> {
   readonly config: Values<S>;
   readonly options: OptionViews<S>;
   /** Evaluate again with more modules. */
-  readonly extendModules: <const M extends readonly AnyModule[]>(more: { readonly modules: M }) => Evaluation<S & ScopeOf<M>>;
+  readonly extendModules: <const M extends readonly AnyModule[]>(more: {
+    readonly modules: M;
+  }) => Evaluation<S & ScopeOf<M>>;
 }

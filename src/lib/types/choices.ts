@@ -157,7 +157,12 @@ export function attrTag(tags: { readonly [tag: string]: OptionDecl }): Type {
     merge: (at, defs) => {
       const used = [...new Set(defs.map((def) => tagOf(def.value) as string))];
       const [tag = ""] = used;
-      if (used.length > 1) throw definitionConflict(at.loc, defs, `definitions of ${used.map((name) => showPath([name])).join(" and of ")}`);
+      if (used.length > 1)
+        throw definitionConflict(
+          at.loc,
+          defs,
+          `definitions of ${used.map((name) => showPath([name])).join(" and of ")}`,
+        );
       return mergeTag(at, tag, tags[tag] as OptionDecl, defs);
     },
     functor: {
@@ -183,23 +188,40 @@ function documented(decl: OptionDecl): Omit<OptionDecl, "type" | "apply" | "orig
 function mergeTag(at: At, tag: string, decl: OptionDecl, defs: readonly Def[]): object {
   const loc = new Loc(at.loc, tag);
   const own = defs.map((def) => childDef(def, member(def.value as object, tag)));
-  if (decl.hasDefault) own.unshift(new Def(decl.default, decl.origin ?? (defs[0] as Def).origin, undefined, priority.optionDefault));
+  if (decl.hasDefault)
+    own.unshift(new Def(decl.default, decl.origin ?? (defs[0] as Def).origin, undefined, priority.optionDefault));
   if (decl.readOnly === true && own.length > 1) {
-    throw custom("option-read-only", loc, `${showLoc(loc)} is read-only, but is defined ${own.length} times`, own, "remove all but one.");
+    throw custom(
+      "option-read-only",
+      loc,
+      `${showLoc(loc)} is read-only, but is defined ${own.length} times`,
+      own,
+      "remove all but one.",
+    );
   }
   const merged = {};
   rawMember(merged, tag, loc, at.context, decl.type as Type, own);
   if (decl.apply === undefined) return Object.freeze(merged);
   const { apply } = decl;
   const applied = {};
-  rawMember(applied, tag, loc, at.context, computed, [childDef(own[0] as Def, () => new LiteralValue(apply((merged as Record<string, unknown>)[tag])))]);
+  rawMember(applied, tag, loc, at.context, computed, [
+    childDef(own[0] as Def, () => new LiteralValue(apply((merged as Record<string, unknown>)[tag]))),
+  ]);
   return Object.freeze(applied);
 }
 
 /** Takes whatever its one definition says. */
-const computed: Type = makeType({ name: "computed", check: () => true, isEager: isPrimitive, merge: (at, defs) => mergeOne(at, defs) });
+const computed: Type = makeType({
+  name: "computed",
+  check: () => true,
+  isEager: isPrimitive,
+  merge: (at, defs) => mergeOne(at, defs),
+});
 
-function combineTags(later: { readonly [tag: string]: OptionDecl }, earlier: { readonly [tag: string]: OptionDecl }): Type | undefined {
+function combineTags(
+  later: { readonly [tag: string]: OptionDecl },
+  earlier: { readonly [tag: string]: OptionDecl },
+): Type | undefined {
   const all: Record<string, OptionDecl> = { ...earlier };
   for (const [tag, decl] of Object.entries(later)) {
     const other = earlier[tag];

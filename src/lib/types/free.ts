@@ -5,10 +5,9 @@ import { childDef, Def, isGroup, member, setMember } from "../core/definition.ts
 import { definitionConflict } from "../core/problems.ts";
 import { LiteralValue, Property } from "../core/property.ts";
 import { type At, deepEqual, isPrimitive, makeType, mergeEqual, mergeOne, type Type } from "../core/type.ts";
-import { attrsOf } from "./containers.ts";
-import { bool, enumOf, number, str } from "./scalar.ts";
-import { listOf } from "./containers.ts";
 import { nullOr, oneOf } from "./choices.ts";
+import { attrsOf, listOf } from "./containers.ts";
+import { bool, enumOf, number, str } from "./scalar.ts";
 
 /** No wrapper can be a value: one that is left was nested wrongly. */
 const unwrapped = (value: unknown): boolean => !(value instanceof Property);
@@ -74,13 +73,19 @@ function mergeAnything(at: At, defs: readonly Def[]): unknown {
     case "set":
       return attrsOf(anything).merge(at, defs);
     case "list":
-      return mergeEqual(at, defs.map((def) => new Def(settle(def.value), def.origin, undefined, def.priority, def.base)));
+      return mergeEqual(
+        at,
+        defs.map((def) => new Def(settle(def.value), def.origin, undefined, def.priority, def.base)),
+      );
     case "object":
       return mergeOne(at, defs);
     case "function":
       if (defs.length === 1) return first.value;
       return (argument: unknown) =>
-        mergeAnything(at, defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))));
+        mergeAnything(
+          at,
+          defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))),
+        );
     default:
       return mergeEqual(at, defs);
   }
@@ -104,7 +109,10 @@ function mergeDefault(at: At, defs: readonly Def[]): unknown {
   const functions = values.filter((value) => typeof value === "function");
   if (functions.length === values.length) {
     return (argument: unknown) =>
-      mergeDefault(at, defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))));
+      mergeDefault(
+        at,
+        defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))),
+      );
   }
   if (values.every((value) => Array.isArray(value))) return Object.freeze(values.flat());
   if (values.every(isPlain)) return overlay(defs);
@@ -125,7 +133,12 @@ function overlay(defs: readonly Def[]): object {
     for (const key of Object.keys(value)) {
       const item = member(value, key);
       if (typeof item !== "function" || item.length > 0) setMember(merged, key, item);
-      else Object.defineProperty(merged, key, { enumerable: true, configurable: true, get: () => (item as () => unknown)() });
+      else
+        Object.defineProperty(merged, key, {
+          enumerable: true,
+          configurable: true,
+          get: () => (item as () => unknown)(),
+        });
     }
   }
   return Object.freeze(merged);
@@ -159,7 +172,11 @@ export const json: Type = makeType({
 
 /** What JSON can say, looking no deeper: the members are checked when they are merged. */
 function isJson(value: unknown): boolean {
-  return (isPrimitive(value) && !(typeof value === "number" && !Number.isFinite(value))) || Array.isArray(value) || isPlainOrLazy(value);
+  return (
+    (isPrimitive(value) && !(typeof value === "number" && !Number.isFinite(value))) ||
+    Array.isArray(value) ||
+    isPlainOrLazy(value)
+  );
 }
 
 function isPlainOrLazy(value: unknown): boolean {

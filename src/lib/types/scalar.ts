@@ -4,7 +4,7 @@
  * All of them take several definitions only if these are equal, except the texts that are joined.
  */
 import type { Def } from "../core/definition.ts";
-import { names, showLoc } from "../core/loc.ts";
+import { type names, showLoc } from "../core/loc.ts";
 import { custom, definitionConflict } from "../core/problems.ts";
 import { isPrimitive, makeType, mergeEqual, mergeOne, type Type, type TypeSpec } from "../core/type.ts";
 
@@ -89,7 +89,12 @@ export const float: Type = equal({ name: "float", description: "floating point n
  * A whole number with a further condition. Two declarations of different ranges combine to plain `int`: none of the
  * ranges would be right for both.
  */
-function restricted(name: string, description: string, check: (value: number) => boolean, more: Partial<TypeSpec> = {}): Type {
+function restricted(
+  name: string,
+  description: string,
+  check: (value: number) => boolean,
+  more: Partial<TypeSpec> = {},
+): Type {
   return equal({ name, description, check: (v) => isInteger(v) && check(v), functor: int.functor, ...more });
 }
 
@@ -104,8 +109,12 @@ function sized(name: string, bits: number, signed: boolean): Type {
 export const ints = {
   between: (low: number, high: number): Type =>
     restricted("intBetween", `integer between ${low} and ${high} (both inclusive)`, (v) => v >= low && v <= high),
-  unsigned: restricted("unsignedInt", "unsigned integer, meaning >=0", (v) => v >= 0, { descriptionClass: "nonRestrictiveClause" }),
-  positive: restricted("positiveInt", "positive integer, meaning >0", (v) => v > 0, { descriptionClass: "nonRestrictiveClause" }),
+  unsigned: restricted("unsignedInt", "unsigned integer, meaning >=0", (v) => v >= 0, {
+    descriptionClass: "nonRestrictiveClause",
+  }),
+  positive: restricted("positiveInt", "positive integer, meaning >0", (v) => v > 0, {
+    descriptionClass: "nonRestrictiveClause",
+  }),
   u8: sized("unsignedInt8", 8, false),
   u16: sized("unsignedInt16", 16, false),
   u32: sized("unsignedInt32", 32, false),
@@ -273,7 +282,13 @@ export const optionType: Type = makeType({
     return all.reduce((later, earlier) => {
       const both = later === earlier ? later : combineInner({ type: later }, { type: earlier });
       if (both === undefined) {
-        throw custom("option-declared-twice", at.loc, `${showLoc(at.loc)} has two types that do not combine`, defs, "keep one of them.");
+        throw custom(
+          "option-declared-twice",
+          at.loc,
+          `${showLoc(at.loc)} has two types that do not combine`,
+          defs,
+          "keep one of them.",
+        );
       }
       return both;
     });

@@ -6,7 +6,6 @@
  * of both.
  */
 import { Def, isGroup } from "../core/definition.ts";
-import { Loc, locOf, names } from "../core/loc.ts";
 import { type ModuleLike, ModuleRecord } from "../core/module.ts";
 import { Property } from "../core/property.ts";
 import { GroupSchema, OptionSchema } from "../core/schema.ts";
@@ -56,11 +55,19 @@ function evaluate(blueprint: Blueprint, settings: SubmoduleSettings, at: At, def
   const modules = defs.filter((def) => def.value instanceof ModuleRecord);
   const name = at.loc?.name ?? "";
   const spec: ScopeSpec = {
-    blueprint: modules.length === 0 ? blueprint : new Blueprint([...blueprint.modules, ...modules.map(asImport)], settings.class),
+    blueprint:
+      modules.length === 0
+        ? blueprint
+        : new Blueprint([...blueprint.modules, ...modules.map(asImport)], settings.class),
     loc: at.loc,
-    context: settings.specialArgs === undefined ? at.context : { ...at.context, specialArgs: { ...at.context.specialArgs, ...settings.specialArgs } },
+    context:
+      settings.specialArgs === undefined
+        ? at.context
+        : { ...at.context, specialArgs: { ...at.context.specialArgs, ...settings.specialArgs } },
     // What is left of a definition at an option stands for itself inside: its priority has been dealt with.
-    defs: (modules.length === 0 ? defs : defs.filter((def) => !(def.value instanceof ModuleRecord))).map((def) => new Def(def.value, def.origin)),
+    defs: (modules.length === 0 ? defs : defs.filter((def) => !(def.value instanceof ModuleRecord))).map(
+      (def) => new Def(def.value, def.origin),
+    ),
     args: { name },
   };
   const scope = new Scope({ ...spec, args: { name, extendModules: extender(spec) } });
@@ -72,7 +79,9 @@ function asImport(def: Def): ModuleLike {
   return new ModuleRecord({ imports: [def.value as ModuleRecord] }, def.origin);
 }
 
-function extender(spec: ScopeSpec): (more: { readonly modules: readonly ModuleLike[] }) => { readonly config: object; readonly options: object } {
+function extender(
+  spec: ScopeSpec,
+): (more: { readonly modules: readonly ModuleLike[] }) => { readonly config: object; readonly options: object } {
   return ({ modules }) => {
     const blueprint = new Blueprint([...spec.blueprint.modules, ...modules], spec.blueprint.expectedClass);
     const next: ScopeSpec = { ...spec, blueprint };
@@ -92,17 +101,19 @@ function combine(own: Payload, other: Payload): Type | undefined {
   if (a.class !== undefined && b.class !== undefined && a.class !== b.class) return undefined;
   if (a.description !== undefined && b.description !== undefined && a.description !== b.description) return undefined;
   const shared = Object.keys(a.specialArgs ?? {}).some((key) => key in (b.specialArgs ?? {}));
-  return shared ? undefined : submodule([...own.modules, ...other.modules], { ...b, ...a, specialArgs: { ...b.specialArgs, ...a.specialArgs } });
-}
-
-/** The submodule as documentation sees it: nothing is defined, and its name is a placeholder. */
-function documented(blueprint: Blueprint, path: readonly string[]): Scope {
-  const loc = locOf(path) ?? new Loc(undefined, "‹name›");
-  return new Scope({ blueprint, loc, context: { specialArgs: {} }, args: { name: "‹name›" }, unchecked: true });
+  return shared
+    ? undefined
+    : submodule([...own.modules, ...other.modules], {
+        ...b,
+        ...a,
+        specialArgs: { ...b.specialArgs, ...a.specialArgs },
+      });
 }
 
 function describe(blueprint: Blueprint): string {
-  const types = blueprint.prepare({}).entries.flatMap(({ fields }) => (fields.freeformType === undefined ? [] : [fields.freeformType]));
+  const types = blueprint
+    .prepare({})
+    .entries.flatMap(({ fields }) => (fields.freeformType === undefined ? [] : [fields.freeformType]));
   const [first, ...rest] = types;
   if (first === undefined) return "submodule";
   const free = rest.reduce<Type | undefined>((later, earlier) => later && combineTypes(later, earlier), first) ?? first;
@@ -136,6 +147,3 @@ export function documentedOption(schema: OptionSchema): DocumentedOption["option
     readOnly: schema.readOnly,
   };
 }
-
-void documented;
-void names;

@@ -1,0 +1,76 @@
+/**
+ * Making modules and evaluating them.
+ */
+import { evaluate, type RawEvaluation } from "../core/evaluate.ts";
+import { type ModuleFields, type ModuleLike, ModuleRecord } from "../core/module.ts";
+import { Origin } from "../core/origin.ts";
+import type { Later, Tree } from "../typed/descriptors.ts";
+import type { AnyModule, Evaluation, Kit, Module, ModuleSpec, ScopeOf, SpecialArgs } from "../typed/modules.ts";
+
+/**
+ * Make a module. `S` is its scope: every option that it may read or define.
+ *
+ *     export default defineModule<Std>({ options, config: ({ config }) => define({ … }) })
+ */
+export function defineModule<S = {}>(spec: ModuleSpec<Later<S>>): Module<S> {
+  return record(spec as ModuleSpec<unknown>, defineModule) as unknown as Module<S>;
+}
+
+/**
+ * Make modules whose scope is that of other modules, which they import: no type has to be written.
+ *
+ *     const { defineModule } = using(std, acme);
+ */
+export function using<const I extends readonly AnyModule[]>(...modules: I): Kit<ScopeOf<I>> {
+  return kit<ScopeOf<I>>(modules as unknown as readonly ModuleLike[]);
+}
+
+function kit<S>(imports: readonly ModuleLike[]): Kit<S> {
+  const make = (spec: ModuleSpec<S>): Module<S> => {
+    const all = [...imports, ...((spec.imports ?? []) as unknown as readonly ModuleLike[])];
+    return record(
+      { ...(spec as ModuleSpec<unknown>), imports: all as unknown as readonly AnyModule[] },
+      make,
+    ) as unknown as Module<S>;
+  };
+  return {
+    defineModule: make,
+    declare: function declare<O extends Tree>(options: O) {
+      const own = new ModuleRecord({ options }, Origin.capture(declare), true);
+      return kit<S & O>([...imports, own]);
+    },
+  };
+}
+
+function record(spec: ModuleSpec<unknown>, above: (...args: never[]) => unknown): ModuleRecord {
+  const origin = spec.file === undefined ? Origin.capture(above) : new Origin(spec.file);
+  return new ModuleRecord(spec as unknown as ModuleFields, origin, true);
+}
+
+/** What `evalModules` takes. Think twice before adding to it. */
+export interface EvalSpec<M> {
+  readonly modules: M;
+  /** Arguments that every module gets beside `config` and `options`. */
+  readonly specialArgs?: SpecialArgs;
+  /** Refuse modules that say they are of another class. */
+  readonly class?: string;
+}
+
+/**
+ * Evaluate modules. Nothing is computed before it is read, and an option nobody reads never is.
+ *
+ *     const { config } = evalModules({ modules: [std, machine] })
+ */
+export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec<M>): Evaluation<ScopeOf<M>> {
+  const evaluation: RawEvaluation = evaluate({
+    modules: spec.modules as unknown as readonly ModuleLike[],
+    specialArgs: spec.specialArgs,
+    class: spec.class,
+  });
+  return evaluation as unknown as Evaluation<ScopeOf<M>>;
+}
+
+/** True for what `defineModule` and `dataModule` return. */
+export function isModule(value: unknown): value is AnyModule {
+  return value instanceof ModuleRecord;
+}

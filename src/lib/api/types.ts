@@ -1,0 +1,154 @@
+/**
+ * Option types, as users write them: `t.listOf(t.port)`.
+ *
+ * Each entry pairs a type of the evaluator with the descriptor that stands for it at compile time.
+ */
+import { ModuleRecord } from "../core/module.ts";
+import type { OptionDecl } from "../core/option.ts";
+import type { Type } from "../core/type.ts";
+import type * as d from "../typed/descriptors.ts";
+import type { AnyModule, ScopeOf, SubArgs } from "../typed/modules.ts";
+import * as choices from "../types/choices.ts";
+import * as containers from "../types/containers.ts";
+import { deferredModule } from "../types/deferred.ts";
+import * as free from "../types/free.ts";
+import * as scalar from "../types/scalar.ts";
+import { type SubmoduleSettings, submodule } from "../types/submodule.ts";
+
+/** The casts between the two worlds; a descriptor has no members of its own. */
+const as = <D>(type: Type): D => type as unknown as D;
+const inner = (type: d.OptionType): Type => type as unknown as Type;
+
+/** A function that defines options of a submodule from the submodule's own scope. */
+type SubConfig<O> = (args: SubArgs<O>) => d.Wrapped<d.Group<O>>;
+
+/** A submodule to which definitions and defaults may be added. */
+export interface SubmoduleType<O> extends d.Submodule<O> {
+  /** Definitions that every value starts with. */
+  config(f: SubConfig<O>): SubmoduleType<O>;
+  /** Computed defaults, priority 1400. */
+  defaults(f: SubConfig<O>): SubmoduleType<O>;
+}
+/** The same for a submodule that takes other names as well. */
+export interface FreeformType<O, F> extends d.Freeform<O, F> {
+  config(f: SubConfig<O>): FreeformType<O, F>;
+  defaults(f: SubConfig<O>): FreeformType<O, F>;
+}
+
+function build<B>(modules: readonly ModuleRecord[], settings?: SubmoduleSettings): B {
+  const add = (fields: object): B => build<B>([...modules, new ModuleRecord(fields)], settings);
+  const methods = { config: (config: unknown) => add({ config }), defaults: (defaults: unknown) => add({ defaults }) };
+  const type = submodule(modules, settings);
+  // `Object.assign` would turn the lazy description into a value.
+  return Object.defineProperties(methods, Object.getOwnPropertyDescriptors(type)) as unknown as B;
+}
+
+/** All option types. */
+export const t = {
+  bool: as<d.Bool>(scalar.bool),
+  /** True if any definition is. */
+  boolByOr: as<d.Bool>(scalar.boolByOr),
+  str: as<d.Str>(scalar.str),
+  nonEmptyStr: as<d.Str>(scalar.nonEmptyStr),
+  /** One line; a final newline is taken off. */
+  singleLineStr: as<d.Str>(scalar.singleLineStr),
+  /** Text that a regular expression matches from end to end. */
+  strMatching: (pattern: string | RegExp): d.Str => as(scalar.strMatching(pattern)),
+  /** Text whose definitions are joined. */
+  separatedString: (separator: string): d.Str => as(scalar.separatedString(separator)),
+  /** Text whose definitions are joined with newlines. */
+  lines: as<d.Str>(scalar.lines),
+  /** Text whose definitions are joined with commas. */
+  commas: as<d.Str>(scalar.commas),
+  /** Text whose definitions are joined with colons. */
+  envVar: as<d.Str>(scalar.envVar),
+  /** A field of a colon-separated file. */
+  passwdEntry: <T extends d.OptionType>(type: T): T => as(scalar.passwdEntry(inner(type))),
+
+  int: as<d.Int>(scalar.int),
+  float: as<d.Int>(scalar.float),
+  number: as<d.Int>(scalar.number),
+  ints: {
+    between: (low: number, high: number): d.Int => as(scalar.ints.between(low, high)),
+    unsigned: as<d.Int>(scalar.ints.unsigned),
+    positive: as<d.Int>(scalar.ints.positive),
+    u8: as<d.Int>(scalar.ints.u8),
+    u16: as<d.Int>(scalar.ints.u16),
+    u32: as<d.Int>(scalar.ints.u32),
+    s8: as<d.Int>(scalar.ints.s8),
+    s16: as<d.Int>(scalar.ints.s16),
+    s32: as<d.Int>(scalar.ints.s32),
+  },
+  numbers: {
+    between: (low: number, high: number): d.Int => as(scalar.numbers.between(low, high)),
+    nonnegative: as<d.Int>(scalar.numbers.nonnegative),
+    positive: as<d.Int>(scalar.numbers.positive),
+  },
+  /** A TCP or UDP port. */
+  port: as<d.Int>(scalar.port),
+  /** An absolute path; things in the store are given as themselves and read as their path. */
+  path: as<d.Path>(scalar.path),
+
+  enum: <const E extends readonly (string | number | boolean | null)[]>(values: E): d.Enum<E[number]> =>
+    as(scalar.enumOf(values)),
+  /** Any JSON value; sets and lists are merged deeply. */
+  json: as<d.Json>(free.json),
+  /** Anything; sets are merged deeply. */
+  anything: as<d.Anything>(free.anything),
+  /** Anything, neither merged nor looked into. */
+  raw: as<d.Anything>(free.raw),
+  unspecified: as<d.Anything>(free.unspecified),
+  /** A set that is not looked into. */
+  attrs: as<d.Attrs>(free.attrs),
+  /** A value of a class or shape of one's own: neither merged nor looked into. Functions are given as `literal(f)`. */
+  opaque: <V>(description: string, check?: (value: unknown) => boolean): d.Opaque<V> =>
+    as(scalar.opaque(description, check)),
+  /** Modules, to be evaluated by whoever reads the option. */
+  deferredModule: as<d.DeferredModule>(deferredModule),
+
+  listOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(containers.listOf(inner(element))),
+  nonEmptyListOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(containers.nonEmptyListOf(inner(element))),
+  attrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.attrsOf(inner(element))),
+  /** Like `attrsOf`, but conditions of elements are left alone until the element is read. */
+  lazyAttrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.lazyAttrsOf(inner(element))),
+
+  nullOr: <E extends d.OptionType>(element: E): d.NullOr<E> => as(choices.nullOr(inner(element))),
+  either: <A extends d.OptionType, B extends d.OptionType>(a: A, b: B): d.Either<A, B> =>
+    as(choices.either(inner(a), inner(b))),
+  oneOf: <const E extends readonly [d.OptionType, ...d.OptionType[]]>(types: E): d.Either<E[number], E[number]> =>
+    as(choices.oneOf(types as unknown as readonly [Type, ...Type[]])),
+  /** A value of type `to`, or one of type `from`, which is converted. */
+  coercedTo: <F extends d.OptionType, T extends d.OptionType>(
+    from: F,
+    convert: (value: d.Val<F>) => d.Val<T> | d.In<T>,
+    to: T,
+  ): d.CoercedTo<F, T> => as(choices.coercedTo(inner(from), convert as (value: unknown) => unknown, inner(to))),
+  /** A function; what all definitions return is merged. Definitions are given as `literal(f)`. */
+  functionTo: <E extends d.OptionType, A = unknown>(result: E): d.FunctionTo<E, A> =>
+    as(choices.functionTo(inner(result))),
+  /** Exactly one of several tagged options. */
+  attrTag: <O extends { readonly [tag: string]: d.AnyOption }>(tags: O): d.AttrTag<O> =>
+    as(choices.attrTag(tags as unknown as { readonly [tag: string]: OptionDecl })),
+
+  /** One definition only. */
+  uniq: <T extends d.OptionType>(type: T): T => as(scalar.unique("", inner(type))),
+  /** One definition only, with a word about why. */
+  unique: <T extends d.OptionType>(spec: { readonly message: string }, type: T): T =>
+    as(scalar.unique(spec.message, inner(type))),
+  /** A type with a further condition. */
+  addCheck: <T extends d.OptionType>(type: T, check: (value: d.Val<T>) => boolean): T =>
+    as(scalar.addCheck(inner(type), check as (value: unknown) => boolean)),
+
+  /** A set of options of its own. */
+  submodule: <O extends d.Tree>(options: O): SubmoduleType<O> => build([new ModuleRecord({ options })]),
+  /** A set of options of its own that takes other names as well, with values of type `rest`. */
+  freeform: <O extends d.Tree, F extends d.OptionType>(options: O, rest: F): FreeformType<O, F> =>
+    build([new ModuleRecord({ options, freeformType: containers.attrsOf(inner(rest)) })]),
+  /** A set of options made of modules. */
+  submoduleWith: <const M extends readonly AnyModule[]>(
+    spec: { readonly modules: M } & SubmoduleSettings,
+  ): SubmoduleType<ScopeOf<M>> => build(spec.modules as unknown as readonly ModuleRecord[], spec),
+} as const;
+
+/** The same as `t`, by the name it has in Nix. */
+export const types: typeof t = t;

@@ -1,0 +1,232 @@
+/**
+ * Why an option has the value it has: every definition with its place, priority, order and condition, and which won.
+ *
+ * The path may go on into values: `users.users.alice.uid` is the option `uid` inside one element of `users.users`.
+ * Nothing is recorded while evaluating; the definitions are still there, and are walked again.
+ */
+import { problem } from "../problems/index.ts";
+import { configError } from "./config-error.ts";
+import { Condition, type Def } from "./core/definition.ts";
+import type { RawEvaluation } from "./core/evaluate.ts";
+import { showPath } from "./core/loc.ts";
+import type { OptionNode } from "./core/node.ts";
+import { print } from "./core/print.ts";
+import { LiteralValue, order, Property, priority } from "./core/property.ts";
+import { type Scope, scopeOf } from "./core/scope.ts";
+import { nearest } from "./core/suggest.ts";
+import type { Evaluation } from "./typed/modules.ts";
+
+/** One definition, and what became of it. */
+export interface ExplainedDefinition {
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+  /** The value as it was written, printed; thunks are not run. */
+  readonly value: string;
+  readonly priority: number;
+  readonly order: number;
+  /** Whether the conditions around it hold; absent when there are none. */
+  readonly condition?: "holds" | "does not hold" | "fails";
+  /** Where those conditions stand. */
+  readonly conditionAt?: string;
+  /** True for definitions that are part of the value. */
+  readonly won: boolean;
+  /** True for the option's own default. */
+  readonly isDefault: boolean;
+}
+
+/** Why an option has its value. */
+export interface Explanation {
+  readonly option: string;
+  readonly type: string;
+  readonly description?: string;
+  /** `file:line` of each declaration. */
+  readonly declarations: readonly string[];
+  /** The value, printed; absent when reading it fails. */
+  readonly value?: string;
+  /** Why reading the value fails. */
+  readonly error?: string;
+  readonly priority: number;
+  readonly definitions: readonly ExplainedDefinition[];
+}
+
+/** Say why an option has its value: `explain(evaluation, "services.nginx.enable")`. */
+export function explain(evaluation: Evaluation<unknown>, option: string): Explanation {
+  const { scope } = evaluation as unknown as RawEvaluation;
+  return describeNode(findNode(scope, parsePath(option)));
+}
+
+/** Split a path as a user writes it; quoted names may contain dots. */
+export function parsePath(text: string): string[] {
+  return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|[^."]+/g)].map(([bare, quoted]) =>
+    quoted === undefined ? bare : (JSON.parse(`"${quoted}"`) as string),
+  );
+}
+
+/** Follow a path through options, and through values that are scopes themselves. */
+function findNode(scope: Scope, path: readonly string[]): OptionNode {
+  for (let length = path.length; length > 0; length--) {
+    const node = scope.node(path.slice(0, length));
+    if (node === undefined) continue;
+    if (length === path.length) return node;
+    return findInside(node.force(), path, length);
+  }
+  throw unknown(path, scope);
+}
+
+function findInside(value: unknown, path: readonly string[], from: number): OptionNode {
+  let at = value;
+  for (let i = from; i < path.length; i++) {
+    const inner = typeof at === "object" && at !== null ? scopeOf(at) : undefined;
+    if (inner !== undefined) return findNode(inner, path.slice(i));
+    at =
+      typeof at === "object" && at !== null
+        ? (at as { readonly [name: string]: unknown })[path[i] as string]
+        : undefined;
+  }
+  throw unknown(path, undefined);
+}
+
+function unknown(path: readonly string[], scope: Scope | undefined): Error {
+  const [first = ""] = path;
+  const names = scope === undefined ? [] : [...scope.root.schema.children.keys()];
+  const [guess] = nearest(first, names);
+  return configError(
+    problem({
+      code: "option-unknown",
+      option: showPath(path),
+      message: `there is no option ${showPath(path)} to explain`,
+      fix:
+        guess === undefined || guess === first
+          ? "check the name."
+          : `did you mean ${showPath([guess, ...path.slice(1)])}?`,
+    }),
+  );
+}
+
+function describeNode(node: OptionNode): Explanation {
+  const { schema } = node;
+  const description = schema.first("description");
+  const value = attempt(() => print(node.force()));
+  const strongest = attempt(() => node.highestPrio());
+  const winning = "error" in strongest ? priority.none : strongest.value;
+  return {
+    option: node.describe(),
+    type: schema.type.description,
+    ...(description === undefined ? {} : { description }),
+    declarations: schema.origins.map(String),
+    ...value,
+    priority: winning,
+    definitions: node.raw.flatMap((def, i) => traceDef(def, winning, schema.hasDefault && i === 0)),
+  };
+}
+
+function attempt<T>(f: () => T): { readonly value: T } | { readonly error: string } {
+  try {
+    return { value: f() };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+interface Traced {
+  readonly value: unknown;
+  readonly origin: Def["origin"];
+  readonly priority: number;
+  readonly order: number;
+  readonly conditions: readonly Condition[];
+}
+
+/** Follow the wrappers of a definition as evaluation does, but keep what evaluation drops. */
+function traceDef(def: Def, winning: number, isDefault: boolean): ExplainedDefinition[] {
+  const conditions: Condition[] = [];
+  for (let at = def.conditions; at !== undefined; at = at.outer) conditions.unshift(at.condition);
+  return unwrap({ value: def.value, origin: def.origin, priority: def.priority, order: def.order, conditions }).map(
+    (traced) => {
+      const own = traced.priority === 0 ? def.base : traced.priority;
+      const condition = stateOf(traced.conditions);
+      const { file, line, column } = traced.origin;
+      return {
+        file,
+        ...(line === undefined ? {} : { line }),
+        ...(column === undefined ? {} : { column }),
+        value: print(traced.value instanceof LiteralValue ? traced.value.literal : traced.value),
+        priority: own,
+        order: traced.order === 0 ? order.plain : traced.order,
+        ...(condition === undefined
+          ? {}
+          : { condition, conditionAt: traced.conditions.map((c) => String(c.origin ?? "")).join(", ") }),
+        won: own === winning && (condition === undefined || condition === "holds"),
+        isDefault,
+      };
+    },
+  );
+}
+
+function unwrap(traced: Traced): Traced[] {
+  const { value } = traced;
+  if (!(value instanceof Property)) return [traced];
+  const inner = { ...traced, value: value.content, origin: value.origin ?? traced.origin };
+  switch (value.kind) {
+    case "define":
+    case "definition":
+      return unwrap(inner);
+    case "if":
+      return traced.priority === 0
+        ? unwrap({ ...inner, conditions: [...traced.conditions, Condition.of(value)] })
+        : [traced];
+    case "merge": {
+      const content: unknown = typeof value.content === "function" ? value.content() : value.content;
+      return traced.priority === 0 && Array.isArray(content)
+        ? content.flatMap((item) => unwrap({ ...inner, value: item as unknown }))
+        : [traced];
+    }
+    case "override":
+      return traced.priority === 0 ? unwrap({ ...inner, priority: value.argument as number }) : [traced];
+    case "order":
+      return traced.order === 0 ? unwrap({ ...inner, order: value.argument as number }) : [traced];
+  }
+}
+
+function stateOf(conditions: readonly Condition[]): ExplainedDefinition["condition"] {
+  if (conditions.length === 0) return undefined;
+  const state = attempt(() => conditions.every((condition) => condition.holds()));
+  return "error" in state ? "fails" : state.value ? "holds" : "does not hold";
+}
+
+/**
+ * Print an explanation:
+ *
+ *     services.nginx.enable = true
+ *       boolean. Whether to enable nginx.
+ *       declared at src/modules/nginx.ts:12
+ *       ✓ machine.ts:4  true   (priority 100)
+ *       ✗ base.ts:9  mkDefault(false)   (priority 1000: 100 is stronger)
+ */
+export function renderExplanation(explanation: Explanation): string {
+  const { option, type, description, declarations, value, error, definitions } = explanation;
+  const lines = [
+    `${option} = ${value ?? `(fails: ${error ?? "unknown"})`}`,
+    `  ${[type, description].filter(Boolean).join(". ")}`,
+  ];
+  for (const place of declarations) lines.push(`  declared at ${place}`);
+  if (definitions.length === 0) lines.push("  nothing defines it");
+  for (const definition of definitions) lines.push(...renderDefinition(definition, explanation.priority));
+  return lines.join("\n");
+}
+
+function renderDefinition(definition: ExplainedDefinition, winning: number): string[] {
+  const { file, line, value, priority: own, order: rank, condition, conditionAt, won, isDefault } = definition;
+  const facts = [
+    isDefault ? "the option's default" : undefined,
+    own === winning || condition === "does not hold" ? `priority ${own}` : `priority ${own}: ${winning} is stronger`,
+    rank === order.plain ? undefined : `order ${rank}`,
+    condition === undefined ? undefined : `its condition ${condition}${conditionAt === "" ? "" : ` (${conditionAt})`}`,
+  ];
+  const head = `  ${won ? "✓" : "✗"} ${line === undefined ? file : `${file}:${line}`}`;
+  const tail = `   (${facts.filter(Boolean).join(", ")})`;
+  const [first = "", ...rest] = value.split("\n");
+  return rest.length === 0
+    ? [`${head}  ${first}${tail}`]
+    : [head + tail, `      ${first}`, ...rest.map((text) => `      ${text}`)];
+}

@@ -1,2 +1,0 @@
-export type * from "./descriptors.ts";
-export type * from "./modules.ts";
