@@ -49,7 +49,7 @@ export function stubPackages(): { readonly pkgs: PackageSet; readonly files: Map
       object(name, [Object.keys(options as object), script]),
     linkFarm: (name: string, entries: unknown) => object(name, entries),
     mergedTree: (name: string, roots: readonly unknown[]) => object(name, roots.map(String)),
-    resolveClosure: () => [],
+    resolveClosure: () => [{ name: "linux-image-6.12.1+deb13-cloud-amd64", version: "6.12.1-1", reason: "asked for" }],
   };
   const pkgs = new Proxy(builders, {
     get: (known, name) => {
