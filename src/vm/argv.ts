@@ -1,0 +1,185 @@
+/**
+ * `MachineSpec → argv`: QEMU's command line, as a pure function.
+ *
+ * The machine has no default devices (`-nodefaults`); what it has is listed here and nowhere else. What only the
+ * start-up knows stays a hole (template.ts).
+ */
+import { qemuOption, repeated } from "./qemu-option.ts";
+import type { ForwardPort, MachineSpec } from "./spec.ts";
+import { type Hole, hostPath, type Template, type Word, when, word } from "./template.ts";
+
+const runtime: Hole = { hole: "runtime" };
+
+/** Where the dynamic linker of a merged tree finds its libraries. */
+const libraryFolder = "/usr/lib/x86_64-linux-gnu";
+
+/** The words that start a program of a merged tree: a tree brings its own dynamic linker and uses no library of the host. */
+export function treeProgram(tree: string, program: string): Template {
+  return [
+    hostPath(`${tree}/usr/lib64/ld-linux-x86-64.so.2`),
+    word("--library-path"),
+    hostPath(`${tree}${libraryFolder}`),
+    hostPath(`${tree}/${program}`),
+  ];
+}
+
+/** Environment that QEMU needs when it runs from a merged tree. */
+export function qemuEnvironment(spec: MachineSpec): Readonly<Record<string, Word>> {
+  return { QEMU_MODULE_DIR: hostPath(`${spec.qemu.tree}${libraryFolder}/qemu`) };
+}
+
+/** The whole command line, up to what the user adds. */
+export function qemuArgv(spec: MachineSpec): Template {
+  return [
+    ...treeProgram(spec.qemu.tree, "usr/bin/qemu-system-x86_64"),
+    ...firmware(spec),
+    ...computer(spec),
+    ...kernel(spec),
+    ...rootDisk(spec),
+    ...userNetwork(spec),
+    ...storeNetwork(spec),
+    ...consoles(),
+    ...display(spec),
+    ...control(),
+    ...spec.qemu.options.map((option) => word(option)),
+  ];
+}
+
+function firmware({ qemu }: MachineSpec): Template {
+  return ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"].flatMap((folder) => [
+    word("-L"),
+    hostPath(`${qemu.tree}/${folder}`),
+  ]);
+}
+
+function computer({ name, cpu, memory }: MachineSpec): Template {
+  return [
+    ...flag("-name", qemuOption(undefined, { guest: name, process: `osmod-${name}` })),
+    word("-no-user-config"),
+    word("-nodefaults"),
+    ...flag("-machine", qemuOption("q35", { vmport: false })),
+    ...when({ accel: "kvm" }, [word("-accel"), word("kvm"), word("-cpu"), word(cpu.model ?? "host")]),
+    ...when({ accel: "tcg" }, [
+      word("-accel"),
+      qemuOption("tcg", { thread: "multi", "tb-size": 512 }),
+      word("-cpu"),
+      word(cpu.model ?? "max"),
+    ]),
+    word("-smp"),
+    word(String(cpu.cores)),
+    word("-m"),
+    word(`${memory}M`),
+    ...flag("-object", qemuOption("rng-random", { id: "rng0", filename: "/dev/urandom" })),
+    ...flag("-device", qemuOption("virtio-rng-pci", { rng: "rng0" })),
+  ];
+}
+
+function kernel({ boot }: MachineSpec): Template {
+  return [
+    word("-kernel"),
+    hostPath(boot.kernel),
+    word("-initrd"),
+    hostPath(boot.initrd),
+    word("-append"),
+    word(boot.kernelParams.join(" "), { hole: "kernelParams" }),
+  ];
+}
+
+function rootDisk({ disk }: MachineSpec): Template {
+  if (disk === null) return [];
+  const drive = qemuOption(undefined, {
+    if: "none",
+    id: "root",
+    file: { hole: "disk" },
+    format: { hole: "diskFormat" },
+    discard: "unmap",
+    "detect-zeroes": "unmap",
+    // A host that crashes may lose the last seconds, which a journalling file system survives; waiting for each flush would
+    // make the first boot several times slower.
+    cache: "writeback",
+  });
+  return [
+    ...flag("-drive", drive),
+    ...flag("-device", qemuOption("virtio-blk-pci", { drive: "root", serial: disk.serial })),
+  ];
+}
+
+function userNetwork({ network }: MachineSpec): Template {
+  const hostForwards = network.forwardPorts.filter((port) => port.from === "host").map(hostForward);
+  const guestForwards = network.forwardPorts.filter((port) => port.from === "guest").map(guestForward);
+  const netdev = qemuOption("user", {
+    id: "net0",
+    ...(network.restrict ? { restrict: true } : {}),
+    hostfwd: repeated(hostForwards),
+    guestfwd: repeated(guestForwards),
+  });
+  const more = network.options.map((option) => `,${option}`).join("");
+  return [
+    word("-netdev"),
+    word(...netdev.parts, more, { hole: "netOptions" }),
+    ...flag("-device", networkCard("net0", network.macAddress)),
+  ];
+}
+
+/** `tcp:127.0.0.1:8080-:80`, as QEMU's `hostfwd` wants it. */
+export function hostForward({ proto, host, guest }: ForwardPort): string {
+  return `${proto}:${host.address}:${host.port}-${guest.address}:${guest.port}`;
+}
+
+function guestForward({ proto, host, guest }: ForwardPort): string {
+  return `${proto}:${guest.address}:${guest.port}-${proto}:${host.address || "127.0.0.1"}:${host.port}`;
+}
+
+function storeNetwork({ store }: MachineSpec): Template {
+  const netdev = qemuOption("user", {
+    id: "store",
+    restrict: true,
+    net: store.network,
+    ipv6: false,
+    guestfwd: [`tcp:${store.serverAddress}:${store.serverPort}-cmd:/bin/sh `, runtime, "/smbd"],
+  });
+  return [...flag("-netdev", netdev), ...flag("-device", networkCard("store", store.macAddress))];
+}
+
+function networkCard(netdev: string, mac: string): Word {
+  // No boot ROM: nothing boots from the network, and the firmware is done sooner.
+  return qemuOption("virtio-net-pci", { netdev, mac, romfile: "" });
+}
+
+/** The serial console. At a terminal, C-a x leaves and C-a c reaches QEMU's monitor; otherwise every byte is the guest's. */
+function consoles(): Template {
+  const logged = { id: "console", signal: false, logfile: [runtime, "/console.log"], logappend: false };
+  return [
+    ...when({ console: "terminal" }, [
+      ...flag("-chardev", qemuOption("stdio", { ...logged, mux: true })),
+      ...flag("-mon", qemuOption(undefined, { chardev: "console", mode: "readline" })),
+    ]),
+    ...when({ console: "plain" }, flag("-chardev", qemuOption("stdio", logged))),
+    word("-serial"),
+    word("chardev:console"),
+  ];
+}
+
+function display({ display: { graphics, resolution } }: MachineSpec): Template {
+  if (!graphics) return flag("-display", word("none"));
+  return [
+    ...flag("-device", qemuOption("virtio-vga", { xres: resolution.x, yres: resolution.y })),
+    ...flag("-device", word("qemu-xhci")),
+    ...flag("-device", word("usb-tablet")),
+    ...flag("-device", word("usb-kbd")),
+    ...flag("-display", word("gtk")),
+  ];
+}
+
+/** How other programs steer the machine: QMP on a socket in the private directory. */
+function control(): Template {
+  return [
+    ...flag("-chardev", qemuOption("socket", { id: "qmp", path: [runtime, "/qmp"], server: true, wait: false })),
+    ...flag("-mon", qemuOption(undefined, { chardev: "qmp", mode: "control" })),
+    ...flag("-pidfile", word(runtime, "/qemu.pid")),
+  ];
+}
+
+function flag(name: string, value: Word): Template {
+  return [word(name), value];
+}

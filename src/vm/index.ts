@@ -1,0 +1,15 @@
+/**
+ * Virtual machines of machines: options, the variant that QEMU runs, its command line, its launcher, and the control of one that runs.
+ */
+export { qemuArgv } from "./argv.ts";
+export { defineMachine, evalMachine, type MachineScope, machineModules } from "./machine.ts";
+export { machineSpec } from "./machine-spec.ts";
+export {
+  type ForwardPort,
+  MACHINE_SPEC_FORMAT,
+  type MachineSpec,
+  type SharedDirectory,
+  type StoreShare,
+} from "./spec.ts";
+export { type Facts, renderArgv, type Template } from "./template.ts";
+export { vmVariant } from "./vm-variant.ts";

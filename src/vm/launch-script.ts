@@ -1,0 +1,443 @@
+/**
+ * The launcher's shell scripts: what happens between `./result/bin/run-web-vm` and QEMU.
+ *
+ * `entryScript` is what the user starts. It needs nothing of the host but `/bin/sh`: it finds the store from its own place
+ * and hands over to the store's busybox, whose applets are the only commands of `launchScript`. That one works in this order:
+ *
+ *     own options · accelerator · QEMU_OPTS and its like · disk: make, lock, grow · private directory · share · QEMU
+ *
+ * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
+ * never put into text that a shell reads again, so `eval` occurs nowhere.
+ */
+import { qemuArgv, qemuEnvironment, treeProgram } from "./argv.ts";
+import type { MachineSpec } from "./spec.ts";
+import { hostPath, renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
+
+/** What the scripts refer to in the store. */
+export interface LaunchPaths {
+  /** `busybox`, the program. */
+  readonly busybox: string;
+  /** Samba's merged tree. */
+  readonly samba: string;
+}
+
+/** File descriptors that QEMU inherits, so that the kernel holds the locks exactly as long as QEMU lives. */
+const RUNTIME_FD = 8;
+const DISK_FD = 9;
+
+/** `bin/run-<name>-vm`. */
+export function entryScript(spec: MachineSpec, paths: LaunchPaths): string {
+  return `#!/bin/sh
+# Starts the virtual machine ${spec.name}; --help says more. The store is found from this file's own place.
+self=$0
+case $self in */*) ;; *) self=$(command -v -- "$self") ;; esac
+while [ -h "$self" ]; do
+  link=$(readlink -- "$self") || { echo "osmod: start $self by its own path: there is no readlink here to follow the link" >&2; exit 1; }
+  case $link in /*) self=$link ;; *) self=\${self%/*}/$link ;; esac
+done
+here=$(CDPATH='' cd -P -- "\${self%/*}" && pwd -P) || exit 1
+root=\${here%/nix/store/*}
+if [ "$root" = "$here" ] || [ ! -x "$root"${paths.busybox} ]; then
+  echo "osmod: $self does not lie in a store that holds this machine; start it where it was built, by the link ./result" >&2
+  exit 1
+fi
+share=\${here%/bin}/share/osmod
+exec "$root"${paths.busybox} sh "$share/launch.sh" "$root" "$share" "$0" "$@"
+`;
+}
+
+/** `launch.sh`, run by busybox with the store's root, the launcher's data, the name it was started by, and the user's arguments. */
+export function launchScript(spec: MachineSpec, paths: LaunchPaths): string {
+  const tool = (program: string) => renderShell(treeProgram(spec.qemu.tree, program));
+  const pinned: Template = [
+    ...treeProgram(spec.qemu.tree, "usr/bin/setpriv"),
+    word("--pdeathsig"),
+    word("KILL"),
+    word("--"),
+    ...qemuArgv(spec),
+  ];
+  const environment = Object.entries(qemuEnvironment(spec))
+    .map(([name, value]) => `export ${name}=${renderShellWord(value)}\n`)
+    .join("");
+  const forwards = spec.network.forwardPorts
+    .filter((port) => port.from === "host" && port.proto === "tcp")
+    .map((port) => `tcp:${port.host.address}:${port.host.port}-`);
+  return `# Run by the launcher of ${spec.name}; see --help there.
+root=$1 share=$2 self=$3
+shift 3
+name=${shellQuote(spec.name)}
+accel_choice=${shellQuote(spec.cpu.accel)}
+disk_image=${spec.disk === null ? "" : shellQuote(spec.disk.image)}
+disk_size=${spec.disk?.size ?? 0}
+host_forwards=${shellQuote(forwards.join(" "))}
+busybox=$root${paths.busybox}
+umask 022
+unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT
+
+say() { printf 'osmod: %s\\n' "$1" >&2; }
+# die MESSAGE [FIX]
+die() {
+  printf 'error: %s\\n' "$1" >&2
+  [ -z "$2" ] || printf '  fix: %s\\n' "$2" >&2
+  exit 1
+}
+${toolFunction("qemu_img", tool("usr/bin/qemu-img"))}
+${toolFunction("flock", tool("usr/bin/flock"))}
+${toolFunction("bwrap", tool("usr/bin/bwrap"))}
+${ownOptions}
+${accelerator}
+${userWords}
+${redirections}
+${spec.disk === null ? "disk= diskFormat=" : diskChoice}
+${printCommand(pinned)}
+case $root in *[:\\;]*) die "the store's path $root has a colon or semicolon in it, which the dynamic linker cannot take" "move the store (OSMOD_STORE_ROOT) to another path" ;; esac
+${portsInUse}
+${spec.disk === null ? "" : diskMake}
+${runtimeDirectory}
+${startShare}
+${environment}
+${run(pinned)}
+`;
+}
+
+/** A shell function that runs a program of a merged tree with further arguments. */
+function toolFunction(name: string, words: string): string {
+  // The words come first, the function's own arguments after them: rotate the latter behind.
+  return `${name}() {
+  arguments=$#
+${words}  while [ "$arguments" -gt 0 ]; do set -- "$@" "$1"; shift; arguments=$((arguments - 1)); done
+  "$@"
+}`;
+}
+
+const ownOptions = `
+usage() {
+  cat <<END
+Usage: $self [--headless] [--print-command] [QEMU's own options ...]
+
+Starts the virtual machine $name. Its console is this terminal's: C-a x ends the machine, C-a h shows more keys.
+
+  --headless         no window and no escape keys: the console is on standard input and output, byte for byte
+  --print-command    print QEMU's command line, one quoted word after the other, and start nothing
+  --help             this text
+
+Environment:
+  OSMOD_ACCEL           kvm, tcg or auto: how the processor is made (built with: $accel_choice)
+  OSMOD_DISK_IMAGE      the root disk's image (built with: \${disk_image:-none, the root is in memory})
+  OSMOD_RUNTIME_DIR     private directory for sockets and logs; must not exist; removed at the end
+  QEMU_OPTS             more options of QEMU, by the shell's quoting rules; -redir tcp:8080::80 forwards a port
+  QEMU_NET_OPTS         more options of the network, for example hostfwd=tcp::2222-:22
+  QEMU_KERNEL_PARAMS    more of the kernel's command line
+END
+}
+headless= print_only=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help) usage; exit 0 ;;
+    --headless) headless=1; shift ;;
+    --print-command) print_only=1; shift ;;
+    --) shift; break ;;
+    *) break ;;
+  esac
+done
+if [ -z "$headless" ] && [ -t 0 ] && [ -t 1 ]; then console=terminal; else console=plain; fi
+kernelParams=\${QEMU_KERNEL_PARAMS:+ $QEMU_KERNEL_PARAMS}
+`;
+
+const accelerator = `
+# Sets $why to the reason that KVM is no use here; empty when it is.
+why_not_kvm() {
+  why=
+  if [ ! -e /dev/kvm ]; then why="there is no /dev/kvm"
+  elif ! ( : <> /dev/kvm ) 2> /dev/null; then why="/dev/kvm does not open for this user"
+  elif ! grep -qE '^flags[[:space:]]*:.* (vmx|svm)( |$)' /proc/cpuinfo; then why="this processor offers neither vmx nor svm, so its /dev/kvm is slower than none"
+  fi
+}
+accel=\${OSMOD_ACCEL:-$accel_choice}
+why_not_kvm
+case $accel in
+  auto)
+    if [ -z "$why" ]; then accel=kvm about="KVM: /dev/kvm works; OSMOD_ACCEL=tcg emulates instead"
+    else accel=tcg about="TCG (emulation): $why; OSMOD_ACCEL=kvm tries KVM all the same"
+    fi ;;
+  kvm)
+    ( : <> /dev/kvm ) 2> /dev/null || die "KVM was asked for, but $why" "let this user open /dev/kvm (often: join the group kvm), or emulate with OSMOD_ACCEL=tcg"
+    about="KVM, as asked for\${why:+ ($why)}; OSMOD_ACCEL=tcg emulates instead" ;;
+  tcg) about="TCG (emulation), as asked for; OSMOD_ACCEL=auto uses KVM where it works" ;;
+  *) die "OSMOD_ACCEL is $accel" "set it to kvm, tcg or auto" ;;
+esac
+`;
+
+/** Splits QEMU_OPTS by the shell's quoting rules, without its substitutions, and puts the words before the user's arguments. */
+const userWords = `
+count=$#
+rest=\${QEMU_OPTS:-} text= begun= quote=
+newline='
+'
+tab=$(printf '\\t')
+while [ -n "$rest" ]; do
+  tail=\${rest#?} char=\${rest%"\${rest#?}"}
+  rest=$tail
+  case $quote$char in
+    "''" | '""') quote= ;;
+    "'"?) text=$text$char ;;
+    '"\\')
+      tail=\${rest#?} char=\${rest%"\${rest#?}"}
+      rest=$tail
+      case $char in '"' | '\\' | '$' | '\`') text=$text$char ;; "$newline") ;; *) text=$text\\\\$char ;; esac ;;
+    '"'?) text=$text$char ;;
+    "'" | '"') quote=$char begun=1 ;;
+    '\\')
+      tail=\${rest#?} char=\${rest%"\${rest#?}"}
+      rest=$tail
+      [ "$char" = "$newline" ] || { text=$text$char begun=1; } ;;
+    ' ' | "$tab" | "$newline")
+      if [ -n "$begun" ]; then set -- "$@" "$text"; text= begun=; fi ;;
+    *) text=$text$char begun=1 ;;
+  esac
+done
+[ -z "$quote" ] || die "QEMU_OPTS has a $quote that is not closed: $QEMU_OPTS" "close the quote, or put a backslash before it"
+[ -z "$begun" ] || set -- "$@" "$text"
+while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
+`;
+
+/** The spelling of 2009, `-redir tcp:8080::80`, became a part of the network's option. */
+const redirections = `
+netOptions=\${QEMU_NET_OPTS:-}
+netOptions=\${netOptions#,}
+netOptions=\${netOptions:+,$netOptions}
+count=$#
+while [ "$count" -gt 0 ]; do
+  argument=$1
+  shift
+  count=$((count - 1))
+  if [ "$argument" != -redir ]; then set -- "$@" "$argument"; continue; fi
+  [ "$count" -gt 0 ] || die "-redir is the last of QEMU's options" "write -redir tcp:8080::80 (protocol, host's port, guest's address or nothing, guest's port)"
+  redirection=$1
+  shift
+  count=$((count - 1))
+  case $redirection in *[!a-z0-9.:]*) redirection=bad ;; esac
+  protocol=\${redirection%%:*} rest=\${redirection#*:}
+  host_port=\${rest%%:*} rest=\${rest#*:}
+  guest_address=\${rest%%:*} guest_port=\${rest#*:}
+  case $protocol:$host_port:$guest_port in
+    tcp:[0-9]*:[0-9]* | udp:[0-9]*:[0-9]* | :[0-9]*:[0-9]*) ;;
+    *) die "-redir does not understand its value" "write -redir tcp:8080::80 (protocol, host's port, guest's address or nothing, guest's port)" ;;
+  esac
+  netOptions=$netOptions,hostfwd=\${protocol:-tcp}::$host_port-$guest_address:$guest_port
+done
+`;
+
+/** Sets $disk to an absolute path: QEMU would take what stands before a colon in a relative one for a protocol. */
+const diskChoice = `
+disk=\${OSMOD_DISK_IMAGE:-$disk_image}
+disk=\${disk#./}
+case $disk in /*) ;; *) disk=$(pwd -P)/$disk ;; esac
+[ ! -h "$disk" ] || disk=$(readlink -f "$disk")
+disk_folder=\${disk%/*}
+diskFormat=qcow2
+if [ -e "$disk" ] && [ "$(head -c 3 "$disk" 2> /dev/null)" != QFI ]; then diskFormat=raw; fi
+`;
+
+const printCommand = (argv: Template) => `
+if [ -n "$print_only" ]; then
+  runtime='<private directory>'
+${escapedVariables}
+  count=$#
+${renderShell(argv)}
+  while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
+  for argument in "$@"; do
+    case $argument in
+      '' | *[!A-Za-z0-9_./:=,@%+-]*) printf "'%s' " "$(printf %s "$argument" | sed "s/'/'\\\\\\\\''/g")" ;;
+      *) printf '%s ' "$argument" ;;
+    esac
+  done
+  echo
+  exit 0
+fi
+`;
+
+/** QEMU's own message about a taken port comes late and does not say whose forwarding it was. */
+const portsInUse = `
+for forward in $host_forwards $(printf %s "$netOptions" | tr ',' '\\n' | sed -n 's/^hostfwd=//p'); do
+  case $forward in tcp:* | :*) ;; *) continue ;; esac
+  rest=\${forward#*:}
+  address=\${rest%%:*} port=\${rest#*:}
+  port=\${port%%-*}
+  case $port in '' | *[!0-9]*) continue ;; esac
+  listening=$(cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | awk -v port="$(printf %04X "$port")" -v address="$address" '
+    BEGIN { n = split(address, part, "."); if (n == 4) wanted = sprintf("%02X%02X%02X%02X", part[4], part[3], part[2], part[1]) }
+    $4 == "0A" && split($2, at, ":") == 2 && at[2] == port {
+      if (wanted == "" || wanted == "00000000" || at[1] == wanted || at[1] ~ /^0+$/) { print "yes"; exit }
+    }')
+  [ -z "$listening" ] || die "port $port of this host is in use already, and cannot be forwarded to the guest" "end the program that listens there, or choose another port: virtualisation.forwardPorts, QEMU_OPTS or QEMU_NET_OPTS"
+done
+`;
+
+const diskMake = `
+if [ ! -e "$disk" ]; then
+  [ -d "$disk_folder" ] || die "the directory of the disk image $disk does not exist" "make it, or choose another image with OSMOD_DISK_IMAGE"
+  [ -w "$disk_folder" ] || die "the disk image $disk cannot be made: its directory is not writable for you" "start the machine in another directory, or choose another image with OSMOD_DISK_IMAGE"
+  new=$disk.new-$$
+  trap 'rm -f "$new"' EXIT
+  trap 'exit 143' TERM
+  trap 'exit 130' INT
+  trap 'exit 129' HUP
+  if ! message=$(qemu_img create -q -f qcow2 "$new" "\${disk_size}M" 2>&1); then
+    case $message in
+      *"No space left"*) die "there is no space left for the disk image $disk" "free some space (an empty image takes less than a megabyte), or choose another image with OSMOD_DISK_IMAGE" ;;
+      *) die "the disk image $disk could not be made: $message" "choose another image with OSMOD_DISK_IMAGE" ;;
+    esac
+  fi
+  # A link never replaces what another start may have made meanwhile.
+  ln "$new" "$disk" 2> /dev/null || mv -n "$new" "$disk"
+  rm -f "$new"
+  trap - EXIT TERM INT HUP
+  say "made the disk image $disk ($disk_size MiB, grows as it is used)"
+fi
+[ -f "$disk" ] || [ -b "$disk" ] || die "the disk image $disk is neither a file nor a block device" "choose another image with OSMOD_DISK_IMAGE"
+( : <> "$disk" ) 2> /dev/null || die "the disk image $disk is not writable for you" "choose another image with OSMOD_DISK_IMAGE"
+exec ${DISK_FD}<> "$disk"
+if ! flock -n ${DISK_FD}; then
+  holder=
+  for process in /proc/[0-9]*; do
+    pid=\${process#/proc/}
+    if [ "$pid" != $$ ] && [ "$process/fd/${DISK_FD}" -ef "$disk" ]; then holder=$pid; break; fi
+  done
+  die "the disk image $disk is in use already\${holder:+ by process $holder}" "end that virtual machine first, or start this one on a disk of its own: OSMOD_DISK_IMAGE=./other.qcow2"
+fi
+if [ $diskFormat = qcow2 ]; then
+  # Bytes 24 to 31 of the header are the size, big end first.
+  have=$((0x$(od -An -tx1 -j24 -N8 "$disk" | tr -d ' \\n')))
+  if [ "$have" -lt $((disk_size * 1048576)) ]; then
+    message=$(qemu_img resize -q -f qcow2 "$disk" "\${disk_size}M" 2>&1) || die "the disk image $disk could not be grown: $message" "free some space, or set virtualisation.diskSize back"
+    say "grew the disk image to $disk_size MiB"
+  fi
+fi
+`;
+
+/**
+ * A private directory for this run, with a lock in it that QEMU holds: what a killed start left behind is found by that
+ * and removed by the next start of the same machine. Its path holds no blanks, because QEMU splits the share's command at them.
+ */
+const runtimeDirectory = `
+runtime=
+finish() {
+  status=$?
+  trap - EXIT
+  [ -z "$terminal_state" ] || stty "$terminal_state" 2> /dev/null
+  [ -z "$runtime" ] || rm -rf "$runtime"
+  exit "$status"
+}
+terminal_state=
+trap finish EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+trap 'exit 129' HUP
+if [ -n "\${OSMOD_RUNTIME_DIR:-}" ]; then
+  case $OSMOD_RUNTIME_DIR in [!/]* | *[!A-Za-z0-9/._-]*) die "OSMOD_RUNTIME_DIR is $OSMOD_RUNTIME_DIR" "use an absolute path of letters, digits and / . _ -" ;; esac
+  mkdir -m 0700 "$OSMOD_RUNTIME_DIR" || die "the directory OSMOD_RUNTIME_DIR, $OSMOD_RUNTIME_DIR, could not be made" "name one that does not exist in a directory where you may write"
+  runtime=$OSMOD_RUNTIME_DIR
+  exec ${RUNTIME_FD}> "$runtime/lock"
+  flock -n ${RUNTIME_FD}
+else
+  base=\${XDG_RUNTIME_DIR:-/tmp}
+  case $base in [!/]* | *[!A-Za-z0-9/._-]*) base=/tmp ;; esac
+  { [ -d "$base" ] && [ -w "$base" ] && [ \${#base} -lt 60 ]; } || base=/tmp
+  for old in "$base/osmod-$name-"??????; do
+    { [ -d "$old" ] && [ ! -h "$old" ] && [ -O "$old" ]; } || continue
+    flock -n "$old/lock" "$busybox" true 2> /dev/null && rm -rf "$old"
+  done
+  new=$(mktemp -d "$base/.osmod-XXXXXX") || die "no private directory could be made in $base" "make $base writable, or set XDG_RUNTIME_DIR"
+  runtime=$new
+  exec ${RUNTIME_FD}> "$new/lock"
+  flock -n ${RUNTIME_FD}
+  runtime=$base/osmod-$name-\${new##*-}
+  mv "$new" "$runtime" || { rm -rf "$new"; exit 1; }
+fi
+printf '%s\\n' $$ > "$runtime/launcher.pid"
+`;
+
+/** The share's server is started by QEMU; what can keep it from working is found out here, where it can be explained. */
+const startShare = `
+if ! message=$(bwrap --unshare-all --uid 1000 --gid 1000 --ro-bind "$busybox" /busybox -- /busybox true 2>&1); then
+  die "this host does not let programs make user namespaces, which confine the server of the store: $message" "allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, or kernel.apparmor_restrict_unprivileged_userns=0), or start the machine as root"
+fi
+mkdir -m 0700 "$runtime/state"
+ln -s "$share/share.sh" "$runtime/smbd"
+export OSMOD_SHARE_ROOT="$root" OSMOD_SHARE_DATA="$share" OSMOD_SHARE_RUNTIME="$runtime"
+`;
+
+const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')
+  root_escaped=$(printf %s "$root" | sed 's/,/,,/g')
+  runtime_escaped=$runtime diskFormat_escaped=$diskFormat`;
+
+const run = (argv: Template) => `
+${escapedVariables}
+count=$#
+${renderShell(argv)}
+while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
+say "$about"
+if [ $console = terminal ]; then
+  terminal_state=$(stty -g 2> /dev/null)
+  say "the console of $name follows; C-a x ends the machine at once, C-a h shows more keys"
+fi
+# In the background, so that a signal to this script reaches QEMU at once; its input is the script's own all the same.
+exec 3<&0
+"$@" <&3 3<&- &
+qemu=$!
+exec 3<&-
+asked=
+trap 'asked=143; kill -TERM $qemu 2> /dev/null' TERM
+trap 'asked=130; kill -TERM $qemu 2> /dev/null' INT
+trap 'asked=129; kill -TERM $qemu 2> /dev/null' HUP
+while :; do
+  wait $qemu
+  status=$?
+  kill -0 $qemu 2> /dev/null || break
+done
+trap '' TERM INT HUP
+exit \${asked:-$status}
+`;
+
+/**
+ * `share.sh`: what QEMU runs when the guest connects, with the connection as its standard input and output.
+ *
+ * smbd sees Samba's own tree, its state and the store paths that are listed beside this script; nothing else of the host, no
+ * network, no other process. Nothing but SMB may be written to the connection, so all messages go to a file.
+ */
+export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
+  const confinement: Template = [
+    ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
+    ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "0"].map((w) => word(w)),
+    ...["--setenv", "PATH", "/usr/sbin:/usr/bin"].map((w) => word(w)),
+    word("--ro-bind"),
+    hostPath(`${paths.samba}/usr`),
+    word("/usr"),
+    ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"].map((w) => word(w)),
+    word("--ro-bind"),
+    word({ hole: "share" }, "/etc"),
+    word("/etc"),
+    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var"].map((w) =>
+      word(w),
+    ),
+    word("--bind"),
+    word({ hole: "runtime" }, "/state"),
+    word("/state"),
+    // Made here, or they would be closed to the guest's ordinary users.
+    ...["--perms", "0755", "--dir", "/nix", "--perms", "0755", "--dir", "/nix/store"].map((w) => word(w)),
+  ];
+  return `#!/bin/sh
+# The store's share of ${spec.name}; started by QEMU for the guest's connection.
+root=$OSMOD_SHARE_ROOT share=$OSMOD_SHARE_DATA runtime=$OSMOD_SHARE_RUNTIME
+exec 2>> "$runtime/smbd.log"
+${renderShell(confinement)}
+while read -r kind path target; do
+  case $kind in
+    link) set -- "$@" --symlink "$target" "$path" ;;
+    *) set -- "$@" --ro-bind "$root$path" "$path" ;;
+  esac
+done < "$share/store-paths"
+exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /state
+`;
+}

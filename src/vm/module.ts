@@ -1,0 +1,29 @@
+/**
+ * The `virtualisation` options, and `system.build.vm` of any machine: the launcher of its variant.
+ */
+import { define, defineModule, mkDefault } from "../lib/index.ts";
+import type { MachineScope } from "./machine.ts";
+import { options } from "./options.ts";
+import { vmVariant } from "./vm-variant.ts";
+
+export const virtualisation = defineModule<MachineScope>({
+  key: "virtualisation",
+  options,
+  defaults: ({ config, pkgs }) =>
+    define({
+      virtualisation: {
+        diskImage: () => `./${config.networking.hostName}.qcow2`,
+        qemu: { package: () => pkgs["qemu-system-x86"]! },
+      },
+    }),
+  config: ({ config, extendModules }) =>
+    define({
+      system: {
+        build: {
+          vm: mkDefault(
+            () => extendModules({ modules: [vmVariant, ...config.virtualisation.vmVariant] }).config.system.build.vm,
+          ),
+        },
+      },
+    }),
+});

@@ -1,0 +1,93 @@
+/**
+ * `MachineSpec`: a virtual machine as plain data.
+ *
+ * The configuration is reduced to this record, and everything else (QEMU's command line, the launcher, other tools)
+ * starts from it; it is what `result/share/osmod/machine.json` holds. Paths in it are logical store paths, so the same
+ * record is right wherever the store lies.
+ */
+
+/** Version of the format of {@link MachineSpec}; changed when a reader of the old one would go wrong. */
+export const MACHINE_SPEC_FORMAT = 1;
+
+/** A virtual machine. */
+export interface MachineSpec {
+  readonly format: typeof MACHINE_SPEC_FORMAT;
+  /** Host name; the launcher is `run-<name>-vm`. */
+  readonly name: string;
+  readonly system: "x86_64-linux";
+  /** The machine's own store path. */
+  readonly toplevel: string;
+  readonly boot: {
+    readonly kernel: string;
+    readonly initrd: string;
+    /** Words of the kernel's command line, without those of the start-up. */
+    readonly kernelParams: readonly string[];
+  };
+  readonly cpu: {
+    readonly cores: number;
+    /** QEMU's CPU model; null takes the host's own under KVM and the most complete one under TCG. */
+    readonly model: string | null;
+    readonly accel: "auto" | "kvm" | "tcg";
+  };
+  /** MiB. */
+  readonly memory: number;
+  /** The root disk; null when the root is kept in memory. */
+  readonly disk: {
+    /** Where it is made: relative to the directory the machine is started in. */
+    readonly image: string;
+    /** MiB. */
+    readonly size: number;
+    /** Name by which the guest finds it: `/dev/disk/by-id/virtio-<serial>`. */
+    readonly serial: string;
+  } | null;
+  readonly network: {
+    readonly macAddress: string;
+    /** Keep the guest from reaching the host and the world; forwarded ports still work. */
+    readonly restrict: boolean;
+    readonly forwardPorts: readonly ForwardPort[];
+    /** More of the network device's options, each `key=value`. */
+    readonly options: readonly string[];
+  };
+  readonly store: StoreShare;
+  readonly sharedDirectories: readonly SharedDirectory[];
+  readonly display: {
+    readonly graphics: boolean;
+    readonly resolution: { readonly x: number; readonly y: number };
+  };
+  readonly qemu: {
+    /** Merged tree of QEMU and of what starts and serves it. */
+    readonly tree: string;
+    /** Further arguments, one word each. */
+    readonly options: readonly string[];
+  };
+}
+
+/** A port of one side that leads to the other. */
+export interface ForwardPort {
+  /** `host`: the host's port leads into the guest. `guest`: the guest's address and port lead to the host. */
+  readonly from: "host" | "guest";
+  readonly proto: "tcp" | "udp";
+  readonly host: { readonly address: string; readonly port: number };
+  readonly guest: { readonly address: string; readonly port: number };
+}
+
+/** How the guest reaches the store: over SMB on a wire of its own. */
+export interface StoreShare {
+  readonly transport: "smb";
+  readonly macAddress: string;
+  /** The wire's network. */
+  readonly network: string;
+  readonly guestAddress: string;
+  readonly serverAddress: string;
+  readonly serverPort: number;
+  readonly shareName: string;
+}
+
+/** A directory of the host that the guest mounts. */
+export interface SharedDirectory {
+  /** Name of the share. */
+  readonly tag: string;
+  /** Path on the host. */
+  readonly source: string;
+  readonly readOnly: boolean;
+}
