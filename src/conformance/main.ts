@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 /** What a kind's module exports. */
 interface Runner {
   /** The cases in a parsed file. */
-  readonly casesOf: (data: unknown) => readonly { readonly id?: string }[];
+  readonly casesOf: (data: unknown, file: string) => readonly { readonly id?: string }[];
   /** What is wrong with a case; nothing when it passes. */
   readonly check: (item: never) => string | undefined | Promise<string | undefined>;
 }
@@ -25,7 +25,7 @@ async function main(kind = "", file = ""): Promise<number> {
     return 2;
   }
   const { casesOf, check } = await load();
-  const cases = casesOf(JSON.parse(readFileSync(file, "utf8")));
+  const cases = casesOf(JSON.parse(readFileSync(file, "utf8")), file);
   let failed = 0;
   for (const [i, item] of cases.entries()) {
     const problem = await attempt(() => check(item as never));

@@ -33,7 +33,8 @@ export type OptionViews<O> = {
  * Arguments that every module gets beside `config` and `options`. Augment it to type your own:
  * `declare module "osmod/lib" { interface SpecialArgs { readonly pkgs: PackageSet } }`.
  */
-export type SpecialArgs = {};
+// biome-ignore lint/suspicious/noEmptyInterface: it is empty so that others can add to it.
+export interface SpecialArgs {}
 
 /** What a module's functions are called with. */
 export interface Args<S> extends SpecialArgs {

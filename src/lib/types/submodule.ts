@@ -110,6 +110,18 @@ function combine(own: Payload, other: Payload): Type | undefined {
       });
 }
 
+/** The arguments of a submodule that no definition has made yet. */
+function placeholderArgs(blueprint: Blueprint): object {
+  const name = "‹name›";
+  return {
+    name,
+    get config(): object {
+      return new Scope({ blueprint, loc: undefined, context: { specialArgs: {} }, args: { name }, unchecked: true })
+        .config;
+    },
+  };
+}
+
 function describe(blueprint: Blueprint): string {
   const types = blueprint
     .prepare({})
@@ -128,7 +140,9 @@ function subOptions(blueprint: Blueprint, path: readonly string[]): readonly Doc
       else if (schema instanceof OptionSchema) found.push({ path: [...at, name], option: documentedOption(schema) });
     }
   };
-  visit(blueprint.prepare({}).schema, path);
+  const { schema, entries } = blueprint.prepare(placeholderArgs(blueprint));
+  visit(schema, path);
+  for (const { fields } of entries) found.push(...(fields.freeformType?.subOptions(path) ?? []));
   return found;
 }
 
