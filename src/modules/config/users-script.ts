@@ -86,7 +86,7 @@ export function buildSpec(
   ];
   const table = pkgs.writeTree("users-table", {
     table: { text: `${lines.join("\n")}\n` },
-    "users.awk": { text: merge },
+    "users.awk": { text: mergeAccounts },
   });
   const hashed = users.flatMap((user) => {
     const password = clearText(user);
@@ -137,8 +137,8 @@ cd /
 `;
 }
 
-/** The awk program; its output tells the snippet which files to put in place and which homes to make. */
-const merge = `
+/** The awk program (`-v root=` puts its files elsewhere); its output tells the snippet which files to put in place and which homes to make. */
+export const mergeAccounts = `
 BEGIN { FS = ":"; OFS = ":" }
 FNR == 1 { file++; if (FILENAME == "passwd") file = 2; else if (FILENAME == "group") file = 3; else if (FILENAME == "shadow") file = 4; else if (FILENAME ~ /uid-map$/) file = 5; else if (FILENAME ~ /gid-map$/) file = 6; else file = 1 }
 /^$/ { next }
@@ -162,6 +162,7 @@ function firstFree(used, from, to, step,   id) {
 }
 function put(path, text, before, mode, owner) {
   if (text == before) return
+  path = root path
   printf "%s", text > (path ".osmod")
   close(path ".osmod")
   print "file " mode " " owner " " path
