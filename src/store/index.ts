@@ -6,9 +6,10 @@
 export { type DerivationData, type DerivationOutput, parseDerivation, printDerivation } from "./aterm.ts";
 export { BASE32_ALPHABET, decodeBase32, encodeBase32 } from "./base32.ts";
 export { hashModulo, type Resolved, resolveDerivation, type Unresolved } from "./derivation.ts";
+export type { Collected } from "./embedded/collect.ts";
 export { placeholder } from "./embedded/environment.ts";
 export { defaultRoot } from "./embedded/layout.ts";
-export { type OpenStoreOptions, openStore } from "./embedded/open.ts";
+export { type EmbeddedStore, type OpenStoreOptions, openStore } from "./embedded/open.ts";
 export { type SandboxInput, type SandboxSpec, sandboxArgv } from "./embedded/sandbox.ts";
 export {
   compressHash,

@@ -45,7 +45,7 @@ describe("base 32", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
         const text = encodeBase32(bytes);
-        expect([...text].every((digit) => BASE32_ALPHABET.includes(digit))).toBe(true);
+        expect(Array.from(text).every((digit) => BASE32_ALPHABET.includes(digit))).toBe(true);
         expect(decodeBase32(text)).toEqual(bytes);
       }),
     );
@@ -53,7 +53,7 @@ describe("base 32", () => {
 
   it("never accepts two spellings of the same bytes", () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...BASE32_ALPHABET), maxLength: 60 }), (text) => {
+      fc.property(fc.string({ unit: fc.constantFrom(...BASE32_ALPHABET.split("")), maxLength: 60 }), (text) => {
         try {
           expect(encodeBase32(decodeBase32(text))).toBe(text);
         } catch (error) {

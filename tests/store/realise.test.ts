@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -90,11 +90,13 @@ function garbage(): string[] {
   return readdirSync(join(root, "nix/store")).filter((name) => !store.isValid(`/nix/store/${name}`));
 }
 
-function run(args: string[], uid?: number): ChildProcess {
+/** Run the fixture in a process of its own; `around` is what starts it, for example another namespace. */
+function run(args: string[], uid?: number, around: readonly string[] = []): ChildProcess {
   // Compiling the sources takes seconds where nothing is kept; each user keeps its own.
   const cache = join(tmpdir(), `osmod-test-cache-${uid ?? process.getuid?.()}`);
   const script = resolve(import.meta.dirname, "fixtures/build.ts");
-  return spawn(process.execPath, ["--import", "jiti/register", script, ...args], {
+  const [program = "", ...rest] = [...around, process.execPath, "--import", "jiti/register", script, ...args];
+  return spawn(program, rest, {
     cwd: resolve(import.meta.dirname, "../.."),
     env: { ...process.env, JITI_FS_CACHE: cache },
     stdio: ["ignore", "pipe", "inherit"],
@@ -303,7 +305,7 @@ describe.skipIf(sandbox === undefined)("building", { timeout: 60_000 }, () => {
     const child = run([root, "killed", "1", "echo; $busybox/bin/busybox sleep 5; echo done > $out"]);
     await new Promise((started) => child.stdout?.once("data", started));
     await sleep(300);
-    expect(readdirSync(join(root, "nix/var/osmod/locks"))).toHaveLength(1);
+    expect(readdirSync(join(root, "nix/var/osmod/locks"))).not.toEqual([]);
     child.kill("SIGKILL");
     await new Promise((done) => child.once("close", done));
     expect(garbage()).not.toEqual([]);
@@ -345,6 +347,31 @@ describe.skipIf(sandbox === undefined)("building", { timeout: 60_000 }, () => {
     expect(lstatSync(join(home, "s", path))).toMatchObject({ uid: 54_321, mtimeMs: 1000 });
     chmodSync(home, 0o500);
     expect(await output(run([join(home, "t"), "plain", "1"], 54_321))).toContain("store-not-writable");
+  });
+});
+
+/** Runs its arguments in a user namespace in which `script` has been run as root; undefined where there is none. */
+function namespace(script: string): readonly string[] | undefined {
+  const argv = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", `${script} && exec "$@"`, "sh"];
+  return spawnSync(argv[0] as string, [...argv.slice(1), "true"]).status === 0 ? argv : undefined;
+}
+
+describe.skipIf(sandbox === undefined || namespace("true") === undefined)("a host that", { timeout: 60_000 }, () => {
+  it("forbids namespaces is told apart from a builder that fails", async () => {
+    const text = await output(run([root, "x"], undefined, namespace("echo 0 > /proc/sys/user/max_user_namespaces")));
+    expect(text).toMatch(/^start\nsandbox-unavailable\n/);
+    expect(text).toContain("user.max_user_namespaces=15000");
+  });
+
+  it("has no space left gives the problem disk-full, whoever wrote last", async () => {
+    mkdirSync(root);
+    const small = namespace(`mount -t tmpfs -o size=4m none '${root}'`);
+    const fill = "$busybox/bin/busybox dd if=/dev/zero of=$out bs=64k count=100";
+    expect(await output(run([root, "x", "1", fill], undefined, small))).toMatch(/^start\ndisk-full\n/);
+    const tiny = namespace(`mount -t tmpfs -o size=512k none '${root}'`);
+    const text = await output(run([root, "x"], undefined, tiny));
+    expect(text).toMatch(/^disk-full\n/);
+    expect(text).toContain("OSMOD_STORE_ROOT");
   });
 });
 

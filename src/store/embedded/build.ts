@@ -171,7 +171,7 @@ function withUmask<T>(work: () => T): T {
 function failure(state: State, drv: Derivation, log: string, code: number | null, signal: string | null): Problem {
   const lines = lastLines(log, QUOTED_LINES);
   const isolation = isolationFailure(lines);
-  if (isolation !== undefined) return sandboxUnavailable(isolation, lines);
+  if (isolation !== undefined) return sandboxUnavailable(isolation);
   if (lines.some((line) => line.includes("No space left on device")) || isFull(state.layout.root))
     return diskFull(state.layout.root, [`while building ${drv.name}`, ...lines]);
   const how = signal !== null || code === null ? `was killed by ${signal}` : exitText(code);

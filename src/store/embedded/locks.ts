@@ -21,6 +21,15 @@ import { ownerLives, thisOwner } from "./owner.ts";
 /** Owners that other namespaces cannot see prove that they live this often. */
 const TOUCH_EVERY_MS = 10_000;
 
+/** About how long to wait before looking again. */
+const PAUSE_MS = 35;
+
+/** Announced while anything is made in a store. */
+export const BUILDING = "building";
+
+/** Announced while a store is cleaned up. */
+export const COLLECTING = "collecting";
+
 /** Claims of this process in one store. */
 export class Locks {
   readonly #directory: string;
@@ -47,6 +56,27 @@ export class Locks {
       return await work();
     } finally {
       for (const undo of release.reverse()) undo();
+    }
+  }
+
+  /**
+   * Announce an activity that any number may be at, unless a living process, this one included, is at one that excludes
+   * it. Answers how to end it, or undefined.
+   */
+  announce(activity: string, excluded: string): (() => void) | undefined {
+    const file = this.#create(activity);
+    if (!this.#contested(excluded, true)) return () => this.#drop(file);
+    this.#drop(file);
+    return undefined;
+  }
+
+  /** Announce an activity as soon as nobody is at one that excludes it. */
+  async announced(activity: string, excluded: string, signal: AbortSignal | undefined): Promise<() => void> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const release = this.announce(activity, excluded);
+      if (release !== undefined) return release;
+      await sleep(PAUSE_MS + Math.random() * PAUSE_MS, undefined, signal === undefined ? {} : { signal });
     }
   }
 
@@ -80,16 +110,16 @@ export class Locks {
         if (!this.#contested(hash)) return () => this.#drop(file);
         this.#drop(file);
       }
-      await sleep(10 + Math.random() * 60, undefined, { signal });
+      await sleep(Math.random() * PAUSE_MS * 2, undefined, { signal });
     }
   }
 
-  /** True when somebody else's living claim on the path exists. */
-  #contested(hash: string): boolean {
+  /** True when a living claim on the path exists; those of this process count only if asked for. */
+  #contested(hash: string, own = false): boolean {
     for (const name of readdirSync(this.#directory)) {
       if (!name.startsWith(hash)) continue;
       const file = `${this.#directory}/${name}`;
-      if (this.#held.has(file)) continue;
+      if (!own && this.#held.has(file)) continue;
       if (ownerLives(ownerOf(name), file)) return true;
       rmSync(file, { force: true });
     }

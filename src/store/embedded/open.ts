@@ -2,14 +2,21 @@
  * The embedded store: everything in one directory of the user's, made by this process, with no daemon and no root.
  */
 import { existsSync } from "node:fs";
+import { ProblemError } from "../../problems/index.ts";
 import { originOf, type StoreObject } from "../objects.ts";
 import type { StorePath } from "../path.ts";
 import type { PathInfo, Plan, RealiseOptions, SandboxTool, Store } from "../store.ts";
+import { type Collected, collectGarbage, verify } from "./collect.ts";
 import { planFor } from "./graph.ts";
 import { createLayout, defaultRoot, layoutOf, logFile } from "./layout.ts";
+import { BUILDING, COLLECTING } from "./locks.ts";
+import { interrupted } from "./problems.ts";
 import { Realisation } from "./realise.ts";
 import { addRoot } from "./roots.ts";
 import { openState, type State } from "./state.ts";
+
+/** Between the end of a build and its root lies some time in which nothing may take its result away. */
+const DEFAULT_GRACE_SECONDS = 600;
 
 /** What {@link openStore} takes. */
 export interface OpenStoreOptions {
@@ -20,11 +27,19 @@ export interface OpenStoreOptions {
 }
 
 /** Open the embedded store. Nothing is created before something is made in it. */
-export function openStore(options: OpenStoreOptions): Store {
-  return new EmbeddedStore(openState(layoutOf(options.root ?? defaultRoot())), options.sandbox);
+export function openStore(options: OpenStoreOptions): EmbeddedStore {
+  return new Opened(openState(layoutOf(options.root ?? defaultRoot())), options.sandbox);
 }
 
-class EmbeddedStore implements Store {
+/** The embedded store: what every store can, and looking after itself. */
+export interface EmbeddedStore extends Store {
+  /** Remove every path that no root reaches, and garbage; what was made in the last `graceSeconds` (default 600) stays. */
+  collectGarbage(options?: { readonly graceSeconds?: number }): Promise<Collected>;
+  /** Make every path invalid whose content is no longer what was registered, and answer which. */
+  verify(): Promise<StorePath[]>;
+}
+
+class Opened implements EmbeddedStore {
   readonly root: string;
   readonly #state: State;
   readonly #sandbox: SandboxTool;
@@ -57,7 +72,15 @@ class EmbeddedStore implements Store {
     createLayout(this.#state.layout);
     this.#state.temporaries.sweep();
     this.#state.locks.sweep();
-    await new Realisation(this.#state, this.#sandbox, options).run(missing);
+    const { signal } = options;
+    const release = await this.#state.locks.announced(BUILDING, COLLECTING, signal).catch((error: unknown) => {
+      throw signal?.aborted === true ? new ProblemError([interrupted()], { cause: error }) : error;
+    });
+    try {
+      await new Realisation(this.#state, this.#sandbox, options).run(missing);
+    } finally {
+      release();
+    }
   }
 
   closure(paths: readonly StorePath[]): StorePath[] {
@@ -71,6 +94,16 @@ class EmbeddedStore implements Store {
   log(drvPath: StorePath): string | undefined {
     const file = logFile(this.#state.layout, drvPath);
     return existsSync(file) ? file : undefined;
+  }
+
+  async collectGarbage(options: { readonly graceSeconds?: number } = {}): Promise<Collected> {
+    createLayout(this.#state.layout);
+    return collectGarbage(this.#state, options.graceSeconds ?? DEFAULT_GRACE_SECONDS);
+  }
+
+  async verify(): Promise<StorePath[]> {
+    createLayout(this.#state.layout);
+    return verify(this.#state);
   }
 
   #isMade(target: StoreObject): boolean {

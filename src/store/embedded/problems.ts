@@ -32,11 +32,10 @@ export function diskFull(root: string, notes: readonly string[] = []): Problem {
 }
 
 /** The kernel, or a container around us, refuses namespaces. */
-export function sandboxUnavailable(why: string, notes: readonly string[] = []): Problem {
+export function sandboxUnavailable(why: string): Problem {
   return problem({
     code: "sandbox-unavailable",
     message: `builders cannot be isolated on this machine: ${why}`,
-    notes,
     fix: [
       "Either let ordinary users make namespaces, as an administrator:",
       "    sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000",

@@ -8,6 +8,7 @@
  *   – after a file was missing or wrong, no new builder starts but the other downloads go on, so that one run tells
  *     all the files that are gone.
  */
+import { setMaxListeners } from "node:events";
 import { availableParallelism } from "node:os";
 import { type Problem, ProblemError } from "../../problems/index.ts";
 import type { Derivation, Source, StoreObject } from "../objects.ts";
@@ -46,6 +47,8 @@ export class Realisation {
     this.#state = state;
     this.#tool = tool;
     this.#options = options;
+    // Every running job listens; that is no leak.
+    setMaxListeners(0, this.#stop.signal);
     this.#scratches = new ScratchPool(state.temporaries);
     this.#jobs = new Slots(options.maxJobs ?? availableParallelism());
     this.#fetches = new Slots(options.maxFetches ?? DEFAULT_FETCHES);
@@ -190,7 +193,8 @@ export class Realisation {
       const problems = error instanceof ProblemError ? error.problems : [];
       const code = problems[0]?.code ?? "unexpected";
       if (drv !== undefined) this.#options.onEvent?.({ type: "fail", drv, code });
-      this.#problems.push(...problems);
+      // Several builders may wait for the one sandbox that cannot be made ready.
+      this.#problems.push(...problems.filter((found) => !this.#problems.includes(found)));
       this.#cause ??= error;
       if (!LOCAL_FAILURES.has(code)) this.#stop.abort();
       return false;

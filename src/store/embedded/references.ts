@@ -8,6 +8,9 @@
 import { BASE32_ALPHABET } from "../base32.ts";
 import { HASH_LENGTH } from "../path.ts";
 
+/** The length, as a constant of this module: the inner loop reads it for every window. */
+const WINDOW = HASH_LENGTH;
+
 /** Collects which of some hash parts occur in what it is shown. */
 export class ReferenceScanner {
   readonly found = new Set<string>();
@@ -26,9 +29,9 @@ export class ReferenceScanner {
   push(chunk: Uint8Array): void {
     if (this.found.size === this.#wanted.size) return;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    if (this.#tail.length > 0) this.#scan(Buffer.concat([this.#tail, bytes.subarray(0, HASH_LENGTH - 1)]));
+    if (this.#tail.length > 0) this.#scan(Buffer.concat([this.#tail, bytes.subarray(0, WINDOW - 1)]));
     this.#scan(bytes);
-    const kept = HASH_LENGTH - 1;
+    const kept = WINDOW - 1;
     this.#tail =
       bytes.length >= kept
         ? Buffer.from(bytes.subarray(bytes.length - kept))
@@ -36,24 +39,24 @@ export class ReferenceScanner {
   }
 
   #scan(bytes: Buffer): void {
-    const last = bytes.length - HASH_LENGTH;
+    const last = bytes.length - WINDOW;
     let at = 0;
     // How many bytes at the window's start are already known to be digits.
     let known = 0;
     while (at <= last) {
-      let i = HASH_LENGTH - 1;
+      let i = WINDOW - 1;
       while (i >= known && DIGIT[bytes[at + i] as number] === 1) i--;
       if (i >= known) {
         at += i + 1;
-        known = HASH_LENGTH - 1 - i;
+        known = WINDOW - 1 - i;
         continue;
       }
       if (this.#heads[((bytes[at] as number) << 8) | (bytes[at + 1] as number)] === 1) {
-        const hash = bytes.toString("latin1", at, at + HASH_LENGTH);
+        const hash = bytes.toString("latin1", at, at + WINDOW);
         if (this.#wanted.has(hash)) this.found.add(hash);
       }
       at += 1;
-      known = HASH_LENGTH - 1;
+      known = WINDOW - 1;
     }
   }
 }
