@@ -20,6 +20,7 @@ export const options = declareOptions({
         default: [],
         description:
           "Packages that bring services of the bus. They become part of the system, as with `environment.systemPackages`.",
+        example: ["pkgs.avahi-daemon"],
       }),
     },
   },

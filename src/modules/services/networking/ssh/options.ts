@@ -4,9 +4,10 @@
 import { declareOptions, mkEnableOption, mkOption, t } from "../../../../lib/index.ts";
 import { directive } from "../../../system/boot/systemd/unit-types.ts";
 
-const optional = <T extends Parameters<typeof t.nullOr>[0]>(type: T, description: string) =>
-  mkOption({ type: t.nullOr(type), default: null, description });
-const names = (what: string) => optional(t.listOf(t.singleLineStr), `${what}; \`null\` leaves sshd's own rule.`);
+const optional = <T extends Parameters<typeof t.nullOr>[0]>(type: T, description: string, example: unknown) =>
+  mkOption({ type: t.nullOr(type), default: null, description, example });
+const names = (what: string, example: string) =>
+  optional(t.listOf(t.singleLineStr), `${what}; \`null\` leaves sshd's own rule.`, [example]);
 
 const settings = t.freeform(
   {
@@ -28,18 +29,23 @@ const settings = t.freeform(
       description: "Whether one may log in by answering questions; with PAM, that is a password again.",
       example: false,
     }),
-    PubkeyAuthentication: optional(t.bool, "Whether one may log in with a key."),
-    PermitEmptyPasswords: optional(t.bool, "Whether an empty password lets one in."),
+    PubkeyAuthentication: optional(t.bool, "Whether one may log in with a key.", false),
+    PermitEmptyPasswords: optional(t.bool, "Whether an empty password lets one in.", true),
     X11Forwarding: mkOption({
       type: t.bool,
       default: false,
       description: "Whether clients may show windows of programs that run here.",
       example: true,
     }),
-    AllowTcpForwarding: optional(t.enum(["yes", "no", "local", "remote", "all"]), "Whether clients may forward ports."),
+    AllowTcpForwarding: optional(
+      t.enum(["yes", "no", "local", "remote", "all"]),
+      "Whether clients may forward ports.",
+      "local",
+    ),
     GatewayPorts: optional(
       t.enum(["yes", "no", "clientspecified"]),
       "Whether forwarded ports can be reached from outside.",
+      "clientspecified",
     ),
     UsePAM: mkOption({
       type: t.bool,
@@ -59,20 +65,20 @@ const settings = t.freeform(
       description: "How much is logged.",
       example: "VERBOSE",
     }),
-    StrictModes: optional(t.bool, "Whether keys in files that others can write to are refused."),
+    StrictModes: optional(t.bool, "Whether keys in files that others can write to are refused.", false),
     PrintMotd: mkOption({
       type: t.bool,
       default: false,
       description: "Whether sshd itself shows /etc/motd; PAM does so already.",
       example: true,
     }),
-    AllowUsers: names("The only users who may log in"),
-    DenyUsers: names("Users who may not log in"),
-    AllowGroups: names("The only groups whose members may log in"),
-    DenyGroups: names("Groups whose members may not log in"),
-    KexAlgorithms: names("Key exchange algorithms"),
-    Ciphers: names("Ciphers"),
-    MACs: names("Message authentication codes"),
+    AllowUsers: names("The only users who may log in", "alice"),
+    DenyUsers: names("Users who may not log in", "guest"),
+    AllowGroups: names("The only groups whose members may log in", "sudo"),
+    DenyGroups: names("Groups whose members may not log in", "users"),
+    KexAlgorithms: names("Key exchange algorithms", "sntrup761x25519-sha512@openssh.com"),
+    Ciphers: names("Ciphers", "aes256-gcm@openssh.com"),
+    MACs: names("Message authentication codes", "hmac-sha2-512-etm@openssh.com"),
   },
   directive,
 );

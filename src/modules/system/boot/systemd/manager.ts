@@ -61,6 +61,7 @@ export const options = declareOptions({
       default: [],
       description:
         "Packages whose units the machine uses. They become part of the system, as with `environment.systemPackages`.",
+      example: ["pkgs.cups-daemon"],
     }),
     globalEnvironment: mkOption({
       type: t.attrsOf(t.nullOr(t.oneOf([t.str, t.int, t.bool]))),
