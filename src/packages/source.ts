@@ -17,8 +17,8 @@ export interface PackageSource {
   /** The package of that name, on its own. */
   find(name: string): PackageRecord;
   resolve(roots: readonly string[], options?: ResolveOptions): Resolution;
-  /** What is pinned for the bootstrap, if it is pinned. */
-  readonly busybox: Bootstrap["busybox"] | undefined;
+  /** The pinned busybox; what is not pinned yet has to be fetched once. */
+  requireBusybox(): Bootstrap["busybox"];
   /** The suites behind it. */
   readonly suites: readonly SuiteInfo[];
   /** Every package that was looked up or came out of a resolution, by name. */
@@ -78,15 +78,21 @@ export function openPackageSource(input: PackageSourceInput): PackageSource {
         for (const { record } of resolution.packages) used.set(record.name, record);
         return resolution;
       }),
-    busybox: input.busybox ?? pinnedBusybox(lock),
+    requireBusybox: () => answer(BUSYBOX, () => input.busybox ?? pinnedBusybox(lock) ?? fail(notPinned)),
     suites: index?.suites ?? lock?.suites ?? [],
     used,
     missing,
   };
 }
 
+const notPinned = {
+  code: "package-not-locked",
+  message: "no busybox is pinned",
+  fix: "Add it with `osmod lock`.",
+};
+
 /** The lock's busybox, as long as it belongs to the package file that the lock has. */
-function pinnedBusybox(lock: Lock | undefined): Bootstrap["busybox"] | undefined {
+export function pinnedBusybox(lock: Lock | undefined): Bootstrap["busybox"] | undefined {
   const busybox = lock?.bootstrap.busybox;
   return busybox !== undefined && lock?.packages[BUSYBOX]?.sha256 === busybox.sha256 ? busybox : undefined;
 }

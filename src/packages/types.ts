@@ -34,8 +34,8 @@ export interface ClosureOptions {
 /** How {@link Builders.mergedTree} makes its tree. */
 export interface MergedTreeOptions extends ClosureOptions {
   /**
-   * Paths to leave out, relative to the root, where `*` stands for any characters, slashes included. Default:
-   * {@link DEFAULT_EXCLUDED_PATHS}.
+   * Paths to leave out, relative to the root; `*` and `?` as in the shell. Default: documentation, manuals and
+   * translations ({@link DEFAULT_EXCLUDED_PATHS}).
    */
   readonly excludePaths?: readonly string[];
   /** POSIX shell text that runs after all files are in place; `$out` is the tree, still writable. */
