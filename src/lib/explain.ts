@@ -12,7 +12,7 @@ import { showPath } from "./core/loc.ts";
 import type { OptionNode } from "./core/node.ts";
 import { print } from "./core/print.ts";
 import { LiteralValue, order, Property, priority } from "./core/property.ts";
-import { type Scope, scopeOf } from "./core/scope.ts";
+import { explore, type Scope } from "./core/scope.ts";
 import { nearest } from "./core/suggest.ts";
 import type { Evaluation } from "./typed/modules.ts";
 
@@ -69,12 +69,18 @@ function findNode(scope: Scope, path: readonly string[]): OptionNode {
     const node = scope.node(path.slice(0, length));
     if (node === undefined) continue;
     if (length === path.length) return node;
-    return findInside(node.force(), path, length);
+    // Merged once more: the configurations inside are then noticed, and evaluation itself keeps no record of them.
+    return explore((scopeOf) => findInside(node.again(), path, length, scopeOf));
   }
   throw unknown(path, scope);
 }
 
-function findInside(value: unknown, path: readonly string[], from: number): OptionNode {
+function findInside(
+  value: unknown,
+  path: readonly string[],
+  from: number,
+  scopeOf: (config: object) => Scope | undefined,
+): OptionNode {
   let at = value;
   for (let i = from; i < path.length; i++) {
     const inner = typeof at === "object" && at !== null ? scopeOf(at) : undefined;

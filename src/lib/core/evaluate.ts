@@ -2,7 +2,8 @@
  * Evaluating modules: the untyped entry that the typed interface, data modules and tests share.
  */
 import type { ModuleLike } from "./module.ts";
-import { Blueprint, Scope } from "./scope.ts";
+import { Blueprint } from "./blueprint.ts";
+import { Scope } from "./scope.ts";
 
 /** What evaluation needs. Think twice before adding to it: everything else is a module's business. */
 export interface EvaluateSpec {
@@ -27,7 +28,7 @@ export class RawEvaluation {
       blueprint: new Blueprint(this.spec.modules, this.spec.class),
       loc: undefined,
       context: { specialArgs: this.spec.specialArgs ?? {} },
-      args: { extendModules: (more: { readonly modules: readonly ModuleLike[] }) => this.extend(more.modules) },
+      args: () => ({ extendModules: (more: { readonly modules: readonly ModuleLike[] }) => this.extendModules(more) }),
     });
     return this.#scope;
   }
@@ -40,11 +41,7 @@ export class RawEvaluation {
   }
 
   /** The same modules and more. */
-  extendModules(more: { readonly modules: readonly ModuleLike[] }): RawEvaluation {
-    return this.extend(more.modules);
-  }
-
-  extend(modules: readonly ModuleLike[]): RawEvaluation {
+  extendModules({ modules }: { readonly modules: readonly ModuleLike[] }): RawEvaluation {
     return new RawEvaluation({ ...this.spec, modules: [...this.spec.modules, ...modules] });
   }
 }

@@ -19,7 +19,6 @@ export class GroupNode {
   readonly scope: Scope;
   readonly schema: GroupSchema;
   readonly loc: Loc | undefined;
-  readonly #parent: GroupNode | undefined;
   #defs: Map<string, Def[]> | undefined;
   #groups: Map<string, GroupNode> | undefined;
   #nodes: Map<string, OptionNode> | undefined;
@@ -27,11 +26,10 @@ export class GroupNode {
   #handle: object | undefined;
   #view: object | undefined;
 
-  constructor(scope: Scope, schema: GroupSchema, loc: Loc | undefined, parent: GroupNode | undefined) {
+  constructor(scope: Scope, schema: GroupSchema, loc: Loc | undefined) {
     this.scope = scope;
     this.schema = schema;
     this.loc = loc;
-    this.#parent = parent;
   }
 
   /** The location of a member. */
@@ -40,7 +38,7 @@ export class GroupNode {
   }
 
   /** Give an option a definition. */
-  addOne(name: string, def: Def): void {
+  add(name: string, def: Def): void {
     this.#defs ??= new Map();
     const known = this.#defs.get(name);
     if (known === undefined) this.#defs.set(name, [def]);
@@ -57,7 +55,7 @@ export class GroupNode {
     this.#groups ??= new Map();
     let group = this.#groups.get(name);
     if (group === undefined) {
-      group = new GroupNode(this.scope, this.schema.children.get(name) as GroupSchema, this.locOf(name), this);
+      group = new GroupNode(this.scope, this.schema.children.get(name) as GroupSchema, this.locOf(name));
       this.#groups.set(name, group);
     }
     return group;
@@ -91,7 +89,7 @@ export class GroupNode {
 
   #defineOption(object: object, name: string, schema: OptionSchema): void {
     if (!this.scope.collecting) {
-      const value = OptionNode.eagerValue(schema, this.#defs?.get(name), () => this.locOf(name), this.scope.context);
+      const value = OptionNode.eagerValue(schema, this.#defs?.get(name), this.scope.context);
       if (value !== undefined) {
         if (name === "__proto__") Object.defineProperty(object, name, { value, enumerable: true });
         else (object as Record<string, unknown>)[name] = value;
@@ -174,11 +172,6 @@ export class GroupNode {
       else define(view, name, () => this.#fail(schema, name));
     }
     return Object.freeze(view);
-  }
-
-  /** The group around this one. */
-  get parent(): GroupNode | undefined {
-    return this.#parent;
   }
 }
 

@@ -65,7 +65,7 @@ export interface Collected {
 }
 
 /** Collect modules and all they import. */
-export function collect(modules: readonly ModuleLike[], args: object, expected?: string): Collected {
+export function collect(modules: readonly ModuleLike[], args: () => object, expected?: string): Collected {
   const found = new Collector(args, expected);
   const disabled = found.disabledBy(modules);
   const entries = found.walk(modules, disabled);
@@ -82,13 +82,13 @@ interface Visit {
 }
 
 class Collector {
-  readonly #args: object;
+  readonly #args: () => object;
   readonly #expected: string | undefined;
   /** Module functions are called once, although the modules are walked twice. */
   readonly #called = new Map<ModuleLike, ModuleRecord>();
   isStatic = true;
 
-  constructor(args: object, expected: string | undefined) {
+  constructor(args: () => object, expected: string | undefined) {
     this.#args = args;
     this.#expected = expected;
   }
@@ -138,7 +138,7 @@ class Collector {
     this.isStatic = false;
     const known = this.#called.get(module);
     if (known !== undefined) return known;
-    const record: unknown = module(this.#args);
+    const record: unknown = module(this.#args());
     if (!(record instanceof ModuleRecord)) throw notAModule(record, origin);
     this.#called.set(module, record);
     return record;

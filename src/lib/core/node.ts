@@ -10,7 +10,7 @@ import { effectivePriority, optionReadOnly, readTooEarly } from "./problems.ts";
 import { Property, priority } from "./property.ts";
 import type { OptionSchema } from "./schema.ts";
 import type { Scope } from "./scope.ts";
-import { type Context, isPrimitive, type Type } from "./type.ts";
+import type { Context, Type } from "./type.ts";
 
 /** An option in a scope. */
 export class OptionNode extends Cell {
@@ -60,6 +60,11 @@ export class OptionNode extends Cell {
     return first === undefined ? priority.none : effectivePriority(first);
   }
 
+  /** The value merged anew, not the one that is remembered. */
+  again(): unknown {
+    return this.compute();
+  }
+
   protected override compute(): unknown {
     const { schema } = this;
     if (schema.conflict !== undefined) throw schema.error(this.loc);
@@ -82,72 +87,64 @@ export class OptionNode extends Cell {
    * The value, if finding it needs no cell: the definitions (after taking off priorities) are plain data and the type
    * runs nobody's code. Serves about nine of ten options; `undefined` sends the others the long way.
    */
-  static eagerValue(schema: OptionSchema, defs: readonly Def[] | undefined, loc: () => Loc, context: Context): unknown {
-    if (schema.apply !== undefined || schema.readOnly || schema.conflict !== undefined) return undefined;
-    const { type } = schema;
-    if (defs === undefined) return schema.hasDefault ? eagerDefault(schema, type, context) : undefined;
-    if (defs.length === 1) {
-      const [def] = defs as [Def];
-      const { value } = def;
-      const wins =
-        def.conditions === undefined && (!schema.hasDefault || effectivePriority(def) < priority.optionDefault);
-      if (wins && isPrimitive(value) && type.isEager(value) && type.check(value))
-        return type.merge({ loc: undefined, context }, [def]);
+  static eagerValue(schema: OptionSchema, defs: readonly Def[] | undefined, context: Context): unknown {
+    if (schema.apply !== undefined || schema.readOnly || schema.aliasOf !== undefined || schema.conflict !== undefined) {
+      return undefined;
     }
-    return eagerMerge(schema, defs, loc(), context);
+    if (defs === undefined) return schema.hasDefault ? constantDefault(schema, context) : undefined;
+    const winner = soleWinner(defs, schema.hasDefault ? priority.optionDefault : priority.none);
+    return winner === undefined ? undefined : eagerMerge(schema.type, winner, context);
   }
 }
 
-/** The general case of the same: several definitions, lists, priorities. */
-function eagerMerge(schema: OptionSchema, defs: readonly Def[], loc: Loc, context: Context): unknown {
-  if (defs.some((def) => def.conditions !== undefined)) return undefined;
+/** The one definition of the lowest priority number, its wrappers off; `undefined` when it takes more to find out. */
+function soleWinner(defs: readonly Def[], below: number): Def | undefined {
+  let lowest = below;
+  let winner: Def | undefined;
+  for (const def of defs) {
+    if (def.conditions !== undefined) return undefined;
+    const bare = def.value instanceof Property ? unwrapPriority(def, def.value) : def;
+    if (bare === undefined) return undefined;
+    const own = effectivePriority(bare);
+    if (own === lowest) return undefined;
+    if (own < lowest) {
+      lowest = own;
+      winner = bare;
+    }
+  }
+  return winner;
+}
+
+/** A definition without its one priority; `undefined` if something else is wrapped around the value. */
+function unwrapPriority(def: Def, property: Property): Def | undefined {
+  const { kind, content, argument } = property;
+  if (kind !== "override" || def.priority !== 0 || content instanceof Property) return undefined;
+  return new Def(content, property.origin ?? def.origin, undefined, argument as number, def.base);
+}
+
+function eagerMerge(type: Type, def: Def, context: Context): unknown {
+  const { value } = def;
+  if (!type.isEager(value) || !type.check(value)) return undefined;
+  if (type.keepsValue) return value;
+  const defs = [def];
   try {
-    const raw = schema.hasDefault ? [defaultDef(schema), ...defs] : [...defs];
-    const { type } = schema;
-    const candidates = raw.every((def) => !isConditional(def.value)) ? strongest(peel(raw)) : [];
-    if (candidates.length === 0 || !candidates.every((def) => type.isEager(def.value))) return undefined;
-    return mergeSurvivors({ loc, context }, type, resolve(loc, candidates, type), [], 0);
+    return type.misfits(defs).length > 0 ? undefined : type.merge({ loc: undefined, context }, defs);
   } catch {
     return undefined;
   }
-}
-
-/** Whether taking off the wrappers of a value could run somebody's code. */
-function isConditional(value: unknown): boolean {
-  return value instanceof Property && (value.kind === "if" || value.kind === "merge" || isConditional(value.content));
 }
 
 /** An option's own default as a definition. */
 function defaultDef(schema: OptionSchema): Def {
   const [first] = schema.decls;
-  return new Def(
-    schema.default,
-    first === undefined ? unknownOrigin : (first.decl.origin ?? first.origin),
-    undefined,
-    priority.optionDefault,
-  );
+  const origin = first?.tree.origin ?? first?.origin ?? unknownOrigin;
+  return new Def(schema.default, origin, undefined, priority.optionDefault);
 }
 
 /** Defaults that are plain data are the same in every scope; they are merged once. */
-const eagerDefaults = new WeakMap<OptionSchema, { readonly value: unknown }>();
-
-function eagerDefault(schema: OptionSchema, type: Type, context: Context): unknown {
-  let known = eagerDefaults.get(schema);
-  if (known === undefined) {
-    const def = defaultDef(schema);
-    const fits = type.isEager(def.value) && type.misfits([def]).length === 0;
-    known = { value: fits ? attempt(() => type.merge({ loc: undefined, context }, [def])) : undefined };
-    eagerDefaults.set(schema, known);
-  }
-  return known.value;
-}
-
-function attempt(f: () => unknown): unknown {
-  try {
-    return f();
-  } catch {
-    return undefined;
-  }
+function constantDefault(schema: OptionSchema, context: Context): unknown {
+  schema.constant ??= { value: eagerMerge(schema.type, defaultDef(schema), context) };
+  return schema.constant.value;
 }
 
 /** A question about an option, asked from outside: a cell of its own, so that it may nest as deep as any value. */

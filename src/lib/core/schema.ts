@@ -31,11 +31,18 @@ export class GroupSchema {
 
   constructor(declared: readonly Declared[], root?: GroupSchema) {
     const children = new Map<string, SchemaNode>();
-    for (const [name, parts] of byName(declared)) children.set(name, childSchema(name, parts, root ?? this));
     this.children = children;
-    this.broken = [...children.values()].filter((child) => child instanceof BrokenSchema);
+    let broken: BrokenSchema[] = none;
+    for (const [name, parts] of byName(declared)) {
+      const child = Array.isArray(parts) ? severalParts(name, parts, root ?? this) : onePart(name, parts, root ?? this);
+      children.set(name, child);
+      if (child instanceof BrokenSchema) broken = [...broken, child];
+    }
+    this.broken = broken;
   }
 }
+
+const none: BrokenSchema[] = [];
 
 /** The option at a path, if there is one. */
 export function optionAt(group: GroupSchema, path: readonly string[]): OptionSchema | undefined {
@@ -57,41 +64,53 @@ export class BrokenSchema {
   }
 }
 
+/** One declaration of an option, and the module that it stands in. */
+export interface DeclaredOption extends Declared {
+  readonly tree: OptionDecl;
+}
+
 /** An option, as all its declarations together say. The declaration of the last module comes first. */
 export class OptionSchema {
   readonly name: string;
-  readonly decls: readonly { readonly decl: OptionDecl; readonly origin: Origin }[];
+  readonly decls: readonly DeclaredOption[];
   readonly hasDefault: boolean;
   readonly default: unknown;
   readonly apply: OptionDecl["apply"];
   readonly readOnly: boolean;
   readonly aliasOf: readonly string[] | undefined;
+  /** The default as a value, where it is the same in every scope; kept by whoever found out. @internal */
+  constant: { readonly value: unknown } | undefined = undefined;
   readonly #root: GroupSchema;
   #type: Type | undefined;
-  #conflict: string | undefined | null = null;
+  #conflict: string | undefined | null;
 
-  constructor(name: string, decls: OptionSchema["decls"], root: GroupSchema) {
+  constructor(name: string, decls: readonly DeclaredOption[], root: GroupSchema) {
     this.name = name;
     this.#root = root;
     this.decls = decls;
-    const [first] = decls as [OptionSchema["decls"][number]];
-    const withDefault = decls.length === 1 ? first.decl : decls.find(({ decl }) => decl.hasDefault)?.decl;
+    const first = (decls[0] as DeclaredOption).tree;
+    const single = decls.length === 1;
+    const withDefault = single || first.hasDefault ? first : decls.find(({ tree }) => tree.hasDefault)?.tree;
     this.hasDefault = withDefault?.hasDefault ?? false;
     this.default = withDefault?.default;
-    this.apply = this.first("apply");
-    this.readOnly = this.first("readOnly") ?? false;
-    this.aliasOf = this.first("aliasOf");
+    this.apply = single ? first.apply : this.first("apply");
+    this.readOnly = (single ? first.readOnly : this.first("readOnly")) ?? false;
+    this.aliasOf = single ? first.aliasOf : this.first("aliasOf");
+    // Nearly every option has one declaration and a type without modules: nothing to merge.
+    const simple = single && first.type !== undefined && first.aliasOf === undefined && first.type.subModules === undefined;
+    this.#type = simple ? first.type : undefined;
+    this.#conflict = single ? undefined : null;
   }
 
   /** The first declaration's say about something. */
   first<K extends keyof OptionDecl>(field: K): OptionDecl[K] | undefined {
-    for (const { decl } of this.decls) if (decl[field] !== undefined) return decl[field];
+    for (const { tree } of this.decls) if (tree[field] !== undefined) return tree[field];
     return undefined;
   }
 
   /** Where the option is declared, the last module first. */
   get origins(): readonly Origin[] {
-    return this.decls.map(({ decl, origin }) => decl.origin ?? origin);
+    return this.decls.map(({ tree, origin }) => tree.origin ?? origin);
   }
   /** The files that declare it, in the same order. */
   get files(): readonly string[] {
@@ -119,7 +138,7 @@ export class OptionSchema {
     let type: Type | undefined;
     let conflict: string | undefined;
     let subModules: readonly ModuleLike[] = [];
-    for (const { decl, origin } of this.decls) {
+    for (const { tree: decl, origin } of this.decls) {
       const declared: Type | undefined =
         decl.aliasOf === undefined ? decl.type : optionAt(this.#root, decl.aliasOf)?.type;
       if (declared === undefined) continue;
@@ -132,8 +151,8 @@ export class OptionSchema {
     }
     if (this.decls.length > 1) {
       for (const field of ["default", "example", "description", "apply"] as const) {
-        const count = this.decls.filter(({ decl }) =>
-          field === "default" ? decl.hasDefault : decl[field] !== undefined,
+        const count = this.decls.filter(({ tree }) =>
+          field === "default" ? tree.hasDefault : tree[field] !== undefined,
         ).length;
         if (count > 1) conflict ??= `${count} declarations give it a ${field}`;
       }
@@ -144,57 +163,61 @@ export class OptionSchema {
   }
 }
 
-function byName(declared: readonly Declared[]): Map<string, Declared[]> {
-  const parts = new Map<string, Declared[]>();
+/** The parts of each name; nearly every name has one. */
+function byName(declared: readonly Declared[]): Map<string, Declared | Declared[]> {
+  const parts = new Map<string, Declared | Declared[]>();
   for (const { tree, origin } of declared) {
     for (const name of Object.keys(tree as object)) {
       const part: Declared = { tree: (tree as Record<string, unknown>)[name], origin };
       const known = parts.get(name);
-      if (known === undefined) parts.set(name, [part]);
-      else known.push(part);
+      if (known === undefined) parts.set(name, part);
+      else if (Array.isArray(known)) known.push(part);
+      else parts.set(name, [known, part]);
     }
   }
   return parts;
 }
 
-function childSchema(name: string, parts: readonly Declared[], root: GroupSchema): SchemaNode {
-  const shapeless = parts.find(({ tree }) => !(tree instanceof OptionDecl) && !isTree(tree));
-  if (shapeless !== undefined)
-    return new BrokenSchema(name, (loc) => declarationShape(loc, shapeless.origin, shapeless.tree));
-  const options = parts.flatMap(({ tree, origin }) => (tree instanceof OptionDecl ? [{ decl: tree, origin }] : []));
+function isOption(part: Declared): part is DeclaredOption {
+  return part.tree instanceof OptionDecl;
+}
+
+function onePart(name: string, part: Declared, root: GroupSchema): SchemaNode {
+  if (isOption(part)) return new OptionSchema(name, [part], root);
+  if (isTree(part.tree)) return new GroupSchema([part], root);
+  return new BrokenSchema(name, (loc) => declarationShape(loc, part.origin, part.tree));
+}
+
+function severalParts(name: string, parts: readonly Declared[], root: GroupSchema): SchemaNode {
+  const shapeless = parts.find((part) => !isOption(part) && !isTree(part.tree));
+  if (shapeless !== undefined) return onePart(name, shapeless, root);
+  const options = parts.filter(isOption);
   if (options.length === 0) return new GroupSchema(parts, root);
   if (options.length === parts.length) return new OptionSchema(name, options, root);
-  return options.every(({ decl }) => decl.type?.name === "submodule")
-    ? extended(name, parts, root)
-    : nested(name, parts);
+  const extensible = options.every(({ tree }) => tree.type?.name === "submodule");
+  return extensible ? extended(name, parts, root) : nested(name, parts);
 }
 
 /** Options declared below an option of type submodule become part of the submodule. */
 function extended(name: string, parts: readonly Declared[], root: GroupSchema): OptionSchema {
-  const { type } = (parts.find(({ tree }) => tree instanceof OptionDecl)?.tree ?? {}) as OptionDecl;
-  const decls = parts.map(({ tree, origin }) => {
-    if (tree instanceof OptionDecl) return { decl: tree, origin };
-    const module = new ModuleRecord({ options: tree as object }, origin);
-    return { decl: new OptionDecl({ type: (type as Type).withSubModules([module]) }, origin), origin };
+  const type = parts.find(isOption)?.tree.type as Type;
+  const decls = parts.map((part): DeclaredOption => {
+    if (isOption(part)) return part;
+    const module = new ModuleRecord({ options: part.tree as object }, part.origin);
+    return { tree: new OptionDecl({ type: type.withSubModules([module]) }, part.origin), origin: part.origin };
   });
   return new OptionSchema(name, decls, root);
 }
 
 function nested(name: string, parts: readonly Declared[]): BrokenSchema {
-  const parents = parts.filter(({ tree }) => tree instanceof OptionDecl);
+  const parents = parts.filter(isOption);
   return new BrokenSchema(name, (loc) => {
     const path = names(loc);
-    const below = parts.filter(({ tree }) => !(tree instanceof OptionDecl));
-    const inner = below.flatMap(({ tree, origin }) =>
-      Object.keys(tree as object).map((key) => ({ path: showPath([...path, key]), origin })),
-    );
-    const wanted = parents.map(({ tree }) => (tree as OptionDecl).type?.description ?? "unspecified value").join(", ");
-    return optionNested(
-      loc,
-      wanted,
-      parents.map(({ tree, origin }) => (tree as OptionDecl).origin ?? origin),
-      inner,
-    );
+    const below = parts
+      .filter((part) => !isOption(part))
+      .flatMap(({ tree, origin }) => Object.keys(tree as object).map((key) => ({ path: showPath([...path, key]), origin })));
+    const wanted = parents.map(({ tree }) => tree.type?.description ?? "unspecified value").join(", ");
+    return optionNested(loc, wanted, parents.map(({ tree, origin }) => tree.origin ?? origin), below);
   });
 }
 

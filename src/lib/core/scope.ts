@@ -1,62 +1,28 @@
 /**
  * Scopes: one fixpoint of modules, options and definitions; the whole configuration, or one instance of a submodule.
  *
- * Making a scope collects its modules, merges their declarations into a schema, calls the modules' functions, and hands
- * every definition down the tree to the option it is for. No option is evaluated by that. The functions are given the
- * configuration before it exists: its groups can be taken apart, but reading an option is a problem until all
- * definitions are known, which is why options are read inside thunks.
+ * Making a scope calls its modules' functions and hands every definition down the tree to the option it is for. No
+ * option is evaluated by that. The functions are given the configuration before it exists: its groups can be taken apart,
+ * but reading an option is a problem until all definitions are known, which is why options are read inside thunks.
  *
  * Definitions that belong to no option go to the free-form type if the scope has one; otherwise they are unknown
  * options, all reported together when the configuration is first asked for.
  */
-
 import type { Problem } from "../../problems/index.ts";
 import { ConfigError } from "../config-error.ts";
+import { type Blueprint, type Prepared } from "./blueprint.ts";
 import { Cell } from "./cell.ts";
 import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
 import { GroupNode } from "./group.ts";
 import { internalSchema } from "./internal.ts";
-import { type Loc, names } from "./loc.ts";
-import { type Collected, collect, type Entry, type ModuleLike } from "./module.ts";
+import { type Loc, names, showLoc } from "./loc.ts";
+import type { Entry } from "./module.ts";
 import type { OptionNode } from "./node.ts";
 import { definitionNotGroup, optionUnknown, wrapperAtGroup } from "./problems.ts";
 import { Property, priority } from "./property.ts";
-import { BrokenSchema, GroupSchema, OptionSchema, optionAt } from "./schema.ts";
+import { GroupSchema, OptionSchema, optionAt } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 import type { Context, Type } from "./type.ts";
-
-/** Modules whose collection and schema do not depend on the evaluation, kept for the next one. */
-export class Blueprint {
-  readonly modules: readonly ModuleLike[];
-  readonly expectedClass: string | undefined;
-  #ready: Prepared | undefined;
-
-  constructor(modules: readonly ModuleLike[], expectedClass?: string) {
-    this.modules = modules;
-    this.expectedClass = expectedClass;
-  }
-
-  /** The collected modules and their schema. */
-  prepare(args: object): Prepared {
-    if (this.#ready !== undefined) return this.#ready;
-    const prepared = prepare(collect(this.modules, args, this.expectedClass));
-    if (prepared.isStatic) this.#ready = prepared;
-    return prepared;
-  }
-}
-
-/** Collected modules with their schema. */
-export interface Prepared extends Collected {
-  readonly schema: GroupSchema;
-}
-
-function prepare(collected: Collected): Prepared {
-  const declared = collected.entries.flatMap(({ fields, origin }) =>
-    fields.options === undefined ? [] : [{ tree: fields.options, origin }],
-  );
-  const schema = new GroupSchema(declared);
-  return { ...collected, schema };
-}
 
 /** What a scope is made of. */
 export interface ScopeSpec {
@@ -66,80 +32,101 @@ export interface ScopeSpec {
   /** Definitions from outside: those of the option that a submodule is the value of. */
   readonly defs?: readonly Def[];
   /** Arguments beside the usual ones. */
-  readonly args?: object;
+  readonly args?: () => object;
   /** Leave unknown options alone. */
   readonly unchecked?: boolean;
 }
 
 /** A definition that no option takes. */
 interface Unmatched {
-  readonly path: readonly string[];
-  readonly siblings: readonly string[];
+  readonly group: GroupNode;
+  readonly name: string;
   readonly def: Def;
 }
 
+const noDefs: readonly Def[] = [];
+
 /** One fixpoint. */
 export class Scope {
-  readonly loc: Loc | undefined;
-  readonly context: Context;
-  readonly args: object;
   readonly root: GroupNode;
-  /** The options `_module.…`. */
-  readonly internal: GroupNode;
-  readonly entries: readonly Entry[];
   /** True while modules may still say more. */
   collecting = true;
-  readonly #unchecked: boolean;
-  readonly #unmatched: Unmatched[] = [];
-  readonly #problems: Problem[] = [];
-  readonly #checked: ScopeCell;
-  readonly hasFreeform: boolean;
+  readonly #spec: ScopeSpec;
+  readonly #prepared: Prepared;
+  #args: object | undefined;
+  #internal: GroupNode | undefined;
+  #unmatched: Unmatched[] | undefined;
+  #problems: Problem[] | undefined;
+  #checked: ScopeCell | undefined;
 
   constructor(spec: ScopeSpec) {
-    this.loc = spec.loc;
-    this.context = spec.context;
-    this.#unchecked = spec.unchecked ?? false;
-    this.#checked = new ScopeCell(this);
-    this.args = this.#makeArgs(spec.args);
-    const { entries, schema } = spec.blueprint.prepare(this.args);
-    this.entries = entries;
-    this.root = new GroupNode(this, schema, spec.loc, undefined);
-    this.internal = new GroupNode(this, internalSchema, spec.loc, undefined);
-    this.hasFreeform = entries.some((entry) => entry.fields.freeformType !== undefined);
-    this.#distribute(this.#definitions(spec.defs ?? []));
+    this.#spec = spec;
+    this.#prepared = spec.blueprint.prepare(() => this.args);
+    this.root = new GroupNode(this, this.#prepared.schema, spec.loc);
+    this.#distribute(this.#definitions(spec.defs ?? noDefs));
     this.collecting = false;
+  }
+
+  get loc(): Loc | undefined {
+    return this.#spec.loc;
+  }
+  get context(): Context {
+    return this.#spec.context;
+  }
+  get hasFreeform(): boolean {
+    return this.#prepared.hasFreeform;
+  }
+  /** The modules, in the order of merging. */
+  get entries(): readonly Entry[] {
+    return this.#prepared.entries;
+  }
+  /** The options `_module.…`. */
+  get internal(): GroupNode {
+    this.#internal ??= new GroupNode(this, internalSchema, this.loc);
+    return this.#internal;
+  }
+  /** What module functions are called with. */
+  get args(): object {
+    this.#args ??= this.#makeArgs();
+    return this.#args;
   }
 
   /** The configuration, after a look for unknown options. */
   get config(): object {
-    const known = this.#problems.length === 0 && this.#unmatched.length === 0 && !this.hasFreeform;
-    const config = known ? this.root.object() : (this.#checked.force() as object);
-    scopes.set(config, this);
+    const config = this.#needsCheck ? (this.#check().force() as object) : this.root.object();
+    exploring?.set(config, this);
     return config;
+  }
+
+  get #needsCheck(): boolean {
+    return this.#problems !== undefined || this.#unmatched !== undefined || this.hasFreeform;
+  }
+
+  #check(): ScopeCell {
+    this.#checked ??= new ScopeCell(this);
+    return this.#checked;
+  }
+
+  /** Look at what nobody has looked at yet. @internal */
+  ensureComplete(): void {
+    if (!this.collecting && this.#needsCheck && !this.#check().isDone) this.#check().force();
   }
 
   /** Check, and add what the free-form type makes of unknown definitions. @internal */
   complete(): object {
-    if (this.#problems.length > 0) throw new ConfigError(this.#problems as [Problem, ...Problem[]]);
+    if (this.#problems !== undefined) throw new ConfigError(this.#problems as [Problem, ...Problem[]]);
+    const unmatched = this.#unmatched ?? [];
     const freeform = this.freeformType();
     if (freeform === null) {
-      if (this.#unmatched.length > 0 && !this.#unchecked && this.#mustCheck()) {
-        throw new ConfigError(this.#unknown() as [Problem, ...Problem[]]);
-      }
-      return this.root.object();
+      if (unmatched.length > 0 && this.#mustCheck()) throw new ConfigError(this.#unknown(unmatched));
+    } else if (unmatched.length > 0) {
+      const defs = unmatched.map(({ group, name, def }) => {
+        const value = rewrap(def.value, def.conditions, def.priority);
+        return new Def(nest([...this.#inside(group), name], value), def.origin, undefined, 0, def.base);
+      });
+      this.root.addFreeform(freeform.merge({ loc: this.loc, context: this.context }, defs) as object);
     }
-    const defs = this.#unmatched.map(
-      ({ path, def }) =>
-        new Def(nest(path, rewrap(def.value, def.conditions, def.priority)), def.origin, undefined, 0, def.base),
-    );
-    const at = { loc: this.loc, context: this.context };
-    if (defs.length > 0) this.root.addFreeform(freeform.merge(at, defs) as object);
     return this.root.object();
-  }
-
-  /** Whether everything that modules said has been looked at. @internal */
-  ensureComplete(): void {
-    if (!this.collecting && !this.#checked.isDone) this.#checked.force();
   }
 
   /** The option at a path of this scope, if there is one. */
@@ -159,41 +146,35 @@ export class Scope {
 
   /** The type of definitions that no option takes, or `null`. */
   freeformType(): Type | null {
-    return this.hasFreeform || this.internal.hasDefinition("freeformType")
-      ? (this.internal.option("freeformType").force() as Type | null)
-      : null;
+    const isSet = this.hasFreeform || this.#internal?.hasDefinition("freeformType") === true;
+    return isSet ? (this.internal.option("freeformType").force() as Type | null) : null;
   }
 
   #mustCheck(): boolean {
-    return !this.internal.hasDefinition("check") || this.internal.option("check").force() === true;
+    if (this.#spec.unchecked === true) return false;
+    return this.#internal?.hasDefinition("check") !== true || this.internal.option("check").force() === true;
   }
 
   /** Everything that modules define for the root, in the order of merging. */
   #definitions(outer: readonly Def[]): Def[] {
     const defs: Def[] = [];
-    // Definitions from outside count as modules beside the given ones; the list is in reverse, imports first.
-    let pending = outer;
-    for (const entry of this.entries) {
-      if (entry.level === 0) {
-        for (const def of pending.toReversed()) defs.push(this.#outerDef(def));
-        pending = [];
-      }
-      this.#entryDefs(entry, defs);
+    const { speaking, inner } = this.#prepared;
+    for (let i = 0; i < inner; i++) this.#entryDefs(speaking[i] as Entry, defs);
+    for (let i = outer.length - 1; i >= 0; i--) {
+      const def = outer[i] as Def;
+      pushDown(typeof def.value === "function" ? new Def(this.#call(def.value), def.origin) : def, defs);
     }
-    for (const def of pending.toReversed()) defs.push(this.#outerDef(def));
+    for (let i = inner; i < speaking.length; i++) this.#entryDefs(speaking[i] as Entry, defs);
     return defs;
   }
 
   #entryDefs({ fields, origin }: Entry, defs: Def[]): void {
     const { config, defaults, freeformType } = fields;
-    if (freeformType !== undefined) this.internal.addOne("freeformType", new Def(freeformType, origin));
-    if (defaults !== undefined)
-      defs.push(new Def(this.#call(defaults), origin, undefined, 0, priority.computedDefault));
-    if (config !== undefined) defs.push(new Def(this.#call(config), origin));
-  }
-
-  #outerDef(def: Def): Def {
-    return typeof def.value === "function" ? new Def(this.#call(def.value), def.origin) : def;
+    if (freeformType !== undefined) this.internal.add("freeformType", new Def(freeformType, origin));
+    if (defaults !== undefined) {
+      pushDown(new Def(this.#call(defaults), origin, undefined, 0, priority.computedDefault), defs);
+    }
+    if (config !== undefined) pushDown(new Def(this.#call(config), origin), defs);
   }
 
   /** A module function is called with the arguments; what it reads of the options there is read too early. */
@@ -202,89 +183,81 @@ export class Scope {
   }
 
   #distribute(defs: readonly Def[]): void {
-    const plain: Def[] = [];
-    for (const def of defs) pushDown(def, plain);
-    this.#distributeTo(this.root, plain);
+    this.#distributeTo(this.root, defs);
   }
 
   #distributeTo(group: GroupNode, defs: readonly Def[]): void {
     if (defs.length === 0) return;
-    for (const broken of group.schema.broken) this.#problems.push(...broken.error(group.locOf(broken.name)).problems);
-    const inner = new Map<string, Def[]>();
+    for (const broken of group.schema.broken) this.#report(broken.error(group.locOf(broken.name)));
+    let inner: Map<string, Def[]> | undefined;
+    const { children } = group.schema;
     for (const def of defs) {
-      if (!isGroup(def.value)) {
-        const { value } = def;
-        const error =
-          value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def);
-        this.#problems.push(...error.problems);
+      const { value } = def;
+      if (!isGroup(value)) {
+        this.#report(value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def));
         continue;
       }
-      for (const name of Object.keys(def.value)) this.#give(group, name, def.member(member(def.value, name)), inner);
+      for (const name of Object.keys(value)) {
+        const schema = children.get(name);
+        const own = def.member(member(value, name));
+        if (schema instanceof OptionSchema) group.add(name, own);
+        else if (schema instanceof GroupSchema || (name === "_module" && group === this.root)) {
+          inner ??= new Map();
+          const plain = inner.get(name) ?? [];
+          pushDown(own, plain);
+          inner.set(name, plain);
+        } else if (schema === undefined) {
+          this.#unmatched ??= [];
+          this.#unmatched.push({ group, name, def: own });
+        }
+      }
     }
-    for (const [name, parts] of inner) {
-      const plain: Def[] = [];
-      for (const part of parts) pushDown(part, plain);
-      this.#distributeTo(group.group(name), plain);
-    }
-  }
-
-  #give(group: GroupNode, name: string, def: Def, inner: Map<string, Def[]>): void {
-    const schema = group.schema.children.get(name);
-    if (schema instanceof OptionSchema) group.addOne(name, def);
-    else if (schema instanceof GroupSchema) {
-      const known = inner.get(name);
-      if (known === undefined) inner.set(name, [def]);
-      else known.push(def);
-    } else if (schema instanceof BrokenSchema) return;
-    else if (name === "_module" && group === this.root) {
-      const plain: Def[] = [];
-      pushDown(def, plain);
-      this.#distributeTo(this.internal, plain);
-    } else {
-      const depth = this.loc === undefined ? 0 : names(this.loc).length;
-      this.#unmatched.push({
-        path: [...names(group.loc).slice(depth), name],
-        siblings: [...group.schema.children.keys()],
-        def,
-      });
+    if (inner === undefined) return;
+    for (const [name, plain] of inner) {
+      this.#distributeTo(children.get(name) === undefined ? this.internal : group.group(name), plain);
     }
   }
 
-  #unknown(): Problem[] {
-    const prefix = names(this.loc);
+  #report(error: ConfigError): void {
+    this.#problems ??= [];
+    this.#problems.push(...error.problems);
+  }
+
+  /** The path of a group inside this scope. */
+  #inside(group: GroupNode): string[] {
+    return names(group.loc).slice(names(this.loc).length);
+  }
+
+  #unknown(unmatched: readonly Unmatched[]): [Problem, ...Problem[]] {
     const byPath = new Map<string, Unmatched[]>();
-    for (const item of this.#unmatched) {
-      const key = JSON.stringify(item.path);
-      const known = byPath.get(key);
-      if (known === undefined) byPath.set(key, [item]);
-      else known.push(item);
+    for (const item of unmatched) {
+      const path = showLoc(item.group.locOf(item.name));
+      byPath.set(path, [...(byPath.get(path) ?? []), item]);
     }
-    return [...byPath.values()].map((items) => {
-      const [{ path, siblings }] = items as [Unmatched];
-      const near = nearest(path.at(-1) ?? "", siblings);
+    const problems = [...byPath.values()].map((items) => {
+      const [{ group, name }] = items as [Unmatched];
+      const near = nearest(name, [...group.schema.children.keys()]);
       const note = this.root.schema.children.size === 0 ? "No module declares any option here." : undefined;
-      return optionUnknown(
-        [...prefix, ...path],
-        items.map(({ def }) => def),
-        near,
-        note,
-      );
+      return optionUnknown([...names(group.loc), name], items.map(({ def }) => def), near, note);
     });
+    return problems as [Problem, ...Problem[]];
   }
 
-  /** The arguments of module functions. `config` and `options` are getters: the scope is still being made. */
-  #makeArgs(more: object | undefined): object {
+  /** `config` and `options` are getters: a module function may be called while the scope is still being made. */
+  #makeArgs(): object {
+    const { root } = this;
     const scope = this;
     const args = {
       get config(): object {
-        return scope.root.handle();
+        return (root ?? scope.root).handle();
       },
       get options(): object {
-        return scope.root.view();
+        return (root ?? scope.root).view();
       },
     };
-    for (const source of [this.context.specialArgs, more ?? {}])
+    for (const source of [this.context.specialArgs, this.#spec.args?.() ?? {}]) {
       Object.defineProperties(args, Object.getOwnPropertyDescriptors(source));
+    }
     return Object.freeze(args);
   }
 }
@@ -297,8 +270,7 @@ class ScopeCell extends Cell {
     this.#scope = scope;
   }
   override describe(): string {
-    const path = names(this.#scope.loc).join(".");
-    return path === "" ? "the configuration" : `the options of ${path}`;
+    return this.#scope.loc === undefined ? "the configuration" : `the options of ${showLoc(this.#scope.loc)}`;
   }
   protected override compute(): unknown {
     return this.#scope.complete();
@@ -313,9 +285,17 @@ function nest(path: readonly string[], value: unknown): object {
   }, value) as object;
 }
 
-const scopes = new WeakMap<object, Scope>();
+/** The scopes whose configurations are read, while someone is exploring; costs nothing otherwise. */
+let exploring: WeakMap<object, Scope> | undefined;
 
-/** The scope whose configuration an object is. */
-export function scopeOf(config: object): Scope | undefined {
-  return scopes.get(config);
+/** Run `f`, and tell it which scope an object that is read meanwhile is the configuration of. */
+export function explore<T>(f: (scopeOf: (config: object) => Scope | undefined) => T): T {
+  const scopes = new WeakMap<object, Scope>();
+  const before = exploring;
+  exploring = scopes;
+  try {
+    return f((config) => scopes.get(config));
+  } finally {
+    exploring = before;
+  }
 }

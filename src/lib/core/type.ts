@@ -51,6 +51,8 @@ export interface Type {
   readonly takesFunctions: boolean;
   /** True when merging this value runs nobody else's code, so that it may be done before anyone asks. */
   readonly isEager: (value: unknown) => boolean;
+  /** True when merging one definition gives its value as it is. */
+  readonly keepsValue: boolean;
   /** The modules of a submodule type, also below lists and sets. */
   readonly subModules: readonly ModuleLike[] | undefined;
   /** The same type with other modules. */
@@ -98,6 +100,7 @@ export function makeType(spec: TypeSpec): Type {
     functor: spec.functor ?? { name, combine: () => type },
     takesFunctions: spec.takesFunctions ?? false,
     isEager: spec.isEager ?? never,
+    keepsValue: spec.keepsValue ?? spec.merge === mergeEqual,
     subModules: spec.subModules,
     withSubModules: spec.withSubModules ?? (() => type),
     subOptions: spec.subOptions ?? (() => []),

@@ -9,7 +9,7 @@ import { childDef, type Def, isGroup, member, peel } from "../core/definition.ts
 import { Loc } from "../core/loc.ts";
 import { ElementCell, lazyMember, mergePeeled, rawMember } from "../core/merge.ts";
 import { EachValue } from "../core/property.ts";
-import { type At, combineTypes, makeType, misfitsBy, phrase, type Type } from "../core/type.ts";
+import { type At, combineTypes, isPrimitive, makeType, misfitsBy, phrase, type Type } from "../core/type.ts";
 
 /** A list; definitions are concatenated. */
 export function listOf(element: Type): Type {
@@ -47,20 +47,28 @@ export function nonEmptyListOf(element: Type): Type {
 
 function mergeList(at: At, element: Type, defs: readonly Def[]): readonly unknown[] {
   const list: unknown[] = [];
-  for (const [n, def] of defs.entries()) {
+  for (let n = 0; n < defs.length; n++) {
+    const def = defs[n] as Def;
     const items = def.value as readonly unknown[];
+    const mayBeLazy = lazyLists.has(items);
     for (let m = 0; m < items.length; m++) {
       // A list made by merging may have elements that are still to be computed.
-      const lazy = Object.getOwnPropertyDescriptor(items, m)?.get !== undefined;
-      const item = lazy ? () => items[m] : items[m];
+      const item = mayBeLazy && Object.getOwnPropertyDescriptor(items, m)?.get !== undefined ? () => items[m] : items[m];
+      // Most elements are text or numbers.
+      if (element.keepsValue && isPrimitive(item) && element.check(item)) {
+        list.push(item);
+        continue;
+      }
       const candidates = peel([childDef(def, item)]);
       if (candidates.length === 0) continue;
-      const loc = new Loc(at.loc, `[definition ${n + 1}-entry ${m + 1}]`);
-      addElement(list, loc, at, element, candidates);
+      addElement(list, new Loc(at.loc, `[definition ${n + 1}-entry ${m + 1}]`), at, element, candidates);
     }
   }
   return Object.freeze(list);
 }
+
+/** The lists made here that have elements still to be computed. */
+const lazyLists = new WeakSet<readonly unknown[]>();
 
 function addElement(list: unknown[], loc: Loc, at: At, element: Type, candidates: Def[]): void {
   if (candidates.length === 1) {
@@ -71,6 +79,7 @@ function addElement(list: unknown[], loc: Loc, at: At, element: Type, candidates
     }
   }
   const cell = new ElementCell(loc, at.context, element, candidates);
+  lazyLists.add(list);
   Object.defineProperty(list, list.length, { enumerable: true, configurable: true, get: () => cell.force() });
 }
 

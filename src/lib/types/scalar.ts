@@ -63,6 +63,7 @@ export function separatedString(separator: string): Type {
     name: "separatedString",
     description: `strings concatenated with ${JSON.stringify(separator)}`,
     check: isString,
+    keepsValue: true,
     merge: (_, defs) => (defs.length === 1 ? (defs[0] as Def).value : defs.map((def) => def.value).join(separator)),
     functor: {
       name: "separatedString",

@@ -5,11 +5,12 @@
  * together, with the name the value sits under as the argument `name`. Two declarations combine by evaluating the modules
  * of both.
  */
+import { Blueprint } from "../core/blueprint.ts";
 import { Def, isGroup } from "../core/definition.ts";
 import { type ModuleLike, ModuleRecord } from "../core/module.ts";
-import { Property } from "../core/property.ts";
+import { Property, priority } from "../core/property.ts";
 import { GroupSchema, OptionSchema } from "../core/schema.ts";
-import { Blueprint, Scope, type ScopeSpec } from "../core/scope.ts";
+import { Scope, type ScopeSpec } from "../core/scope.ts";
 import { type At, combineTypes, type DocumentedOption, makeType, phrase, type Type } from "../core/type.ts";
 
 /** What a submodule is besides its modules. */
@@ -53,25 +54,21 @@ function isDefinition(value: unknown): boolean {
 
 function evaluate(blueprint: Blueprint, settings: SubmoduleSettings, at: At, defs: readonly Def[]): object {
   const modules = defs.filter((def) => def.value instanceof ModuleRecord);
-  const name = at.loc?.name ?? "";
-  const spec: ScopeSpec = {
+  const plain = modules.length === 0 ? defs : defs.filter((def) => !(def.value instanceof ModuleRecord));
+  const { specialArgs } = settings;
+  return scopeOf({
     blueprint:
-      modules.length === 0
-        ? blueprint
-        : new Blueprint([...blueprint.modules, ...modules.map(asImport)], settings.class),
+      modules.length === 0 ? blueprint : new Blueprint([...blueprint.modules, ...modules.map(asImport)], settings.class),
     loc: at.loc,
-    context:
-      settings.specialArgs === undefined
-        ? at.context
-        : { ...at.context, specialArgs: { ...at.context.specialArgs, ...settings.specialArgs } },
+    context: specialArgs === undefined ? at.context : { ...at.context, specialArgs: { ...at.context.specialArgs, ...specialArgs } },
     // What is left of a definition at an option stands for itself inside: its priority has been dealt with.
-    defs: (modules.length === 0 ? defs : defs.filter((def) => !(def.value instanceof ModuleRecord))).map(
-      (def) => new Def(def.value, def.origin),
-    ),
-    args: { name },
-  };
-  const scope = new Scope({ ...spec, args: { name, extendModules: extender(spec) } });
-  return scope.config;
+    defs: plain.map((def) => (def.priority === 0 && def.order === 0 && def.base === priority.plain ? def : new Def(def.value, def.origin))),
+  }).config;
+}
+
+function scopeOf(spec: ScopeSpec): Scope {
+  const name = spec.loc?.name ?? "";
+  return new Scope({ ...spec, args: () => ({ name, extendModules: extender(spec) }) });
 }
 
 /** A whole module given as a definition is evaluated beside the others. */
@@ -79,18 +76,18 @@ function asImport(def: Def): ModuleLike {
   return new ModuleRecord({ imports: [def.value as ModuleRecord] }, def.origin);
 }
 
-function extender(
-  spec: ScopeSpec,
-): (more: { readonly modules: readonly ModuleLike[] }) => { readonly config: object; readonly options: object } {
+/** What `extendModules` is inside a submodule: the same instance, with more modules. */
+function extender(spec: ScopeSpec): (more: { readonly modules: readonly ModuleLike[] }) => object {
   return ({ modules }) => {
-    const blueprint = new Blueprint([...spec.blueprint.modules, ...modules], spec.blueprint.expectedClass);
-    const next: ScopeSpec = { ...spec, blueprint };
-    const scope = new Scope({ ...next, args: { ...spec.args, extendModules: extender(next) } });
+    const { blueprint } = spec;
+    const scope = scopeOf({ ...spec, blueprint: new Blueprint([...blueprint.modules, ...modules], blueprint.expectedClass) });
     return {
-      get config() {
+      get config(): object {
         return scope.config;
       },
-      options: scope.root.view(),
+      get options(): object {
+        return scope.root.view();
+      },
     };
   };
 }
@@ -116,7 +113,7 @@ function placeholderArgs(blueprint: Blueprint): object {
   return {
     name,
     get config(): object {
-      return new Scope({ blueprint, loc: undefined, context: { specialArgs: {} }, args: { name }, unchecked: true })
+      return new Scope({ blueprint, loc: undefined, context: { specialArgs: {} }, args: () => ({ name }), unchecked: true })
         .config;
     },
   };
@@ -124,7 +121,7 @@ function placeholderArgs(blueprint: Blueprint): object {
 
 function describe(blueprint: Blueprint): string {
   const types = blueprint
-    .prepare({})
+    .prepare(() => placeholderArgs(blueprint))
     .entries.flatMap(({ fields }) => (fields.freeformType === undefined ? [] : [fields.freeformType]));
   const [first, ...rest] = types;
   if (first === undefined) return "submodule";
@@ -140,7 +137,7 @@ function subOptions(blueprint: Blueprint, path: readonly string[]): readonly Doc
       else if (schema instanceof OptionSchema) found.push({ path: [...at, name], option: documentedOption(schema) });
     }
   };
-  const { schema, entries } = blueprint.prepare(placeholderArgs(blueprint));
+  const { schema, entries } = blueprint.prepare(() => placeholderArgs(blueprint));
   visit(schema, path);
   for (const { fields } of entries) found.push(...(fields.freeformType?.subOptions(path) ?? []));
   return found;

@@ -1,0 +1,56 @@
+/**
+ * Blueprints: modules, collected and with their declarations merged, before anything is defined from outside.
+ *
+ * None of that depends on the evaluation unless a module is a function, so it is done once and serves every scope made of
+ * the same modules: all elements of an `attrsOf(submodule)`, for one.
+ */
+import { collect, type Entry, type ModuleLike } from "./module.ts";
+import { GroupSchema } from "./schema.ts";
+
+/** Collected modules with their schema. */
+export interface Prepared {
+  readonly schema: GroupSchema;
+  /** All modules, in the order of merging. */
+  readonly entries: readonly Entry[];
+  /** How many of the speaking modules come before what is defined from outside. */
+  readonly inner: number;
+  /** The modules that say something besides declaring options. */
+  readonly speaking: readonly Entry[];
+  readonly hasFreeform: boolean;
+}
+
+/** A list of modules to make scopes of. */
+export class Blueprint {
+  readonly modules: readonly ModuleLike[];
+  readonly expectedClass: string | undefined;
+  #ready: Prepared | undefined;
+
+  constructor(modules: readonly ModuleLike[], expectedClass?: string) {
+    this.modules = modules;
+    this.expectedClass = expectedClass;
+  }
+
+  /** The collected modules and their schema; `args` are asked for only if a module is a function. */
+  prepare(args: () => object): Prepared {
+    if (this.#ready !== undefined) return this.#ready;
+    const { entries, isStatic } = collect(this.modules, args, this.expectedClass);
+    const declared = entries.flatMap(({ fields, origin }) =>
+      fields.options === undefined ? [] : [{ tree: fields.options, origin }],
+    );
+    const speaking = entries.filter(({ fields }) => speaks(fields));
+    const prepared: Prepared = {
+      schema: new GroupSchema(declared),
+      entries,
+      speaking,
+      // Definitions from outside count as modules beside the given ones, which the reversed list has last.
+      inner: speaking.filter(({ level }) => level > 0).length,
+      hasFreeform: entries.some(({ fields }) => fields.freeformType !== undefined),
+    };
+    if (isStatic) this.#ready = prepared;
+    return prepared;
+  }
+}
+
+function speaks(fields: Entry["fields"]): boolean {
+  return fields.config !== undefined || fields.defaults !== undefined || fields.freeformType !== undefined;
+}
