@@ -94,9 +94,6 @@ function rootDisk({ disk }: MachineSpec): Template {
     format: { hole: "diskFormat" },
     discard: "unmap",
     "detect-zeroes": "unmap",
-    // A host that crashes may lose the last seconds, which a journalling file system survives; waiting for each flush would
-    // make the first boot several times slower.
-    cache: "writeback",
   });
   return [
     ...flag("-drive", drive),

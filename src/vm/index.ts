@@ -2,8 +2,10 @@
  * Virtual machines of machines: options, the variant that QEMU runs, its command line, its launcher, and the control of one that runs.
  */
 export { qemuArgv } from "./argv.ts";
-export { defineMachine, evalMachine, type MachineScope, machineModules } from "./machine.ts";
+export { type StartVmOptions, startVm, type Vm } from "./control.ts";
+export { defineMachine, evalMachine, type Machine, machineModules } from "./machine.ts";
 export { machineSpec } from "./machine-spec.ts";
+export { QmpClient, type QmpEvent } from "./qmp.ts";
 export {
   type ForwardPort,
   MACHINE_SPEC_FORMAT,

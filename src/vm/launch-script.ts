@@ -9,7 +9,7 @@
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
-import { qemuArgv, qemuEnvironment, treeProgram } from "./argv.ts";
+import { hostForward, qemuArgv, qemuEnvironment, treeProgram } from "./argv.ts";
 import type { MachineSpec } from "./spec.ts";
 import { hostPath, renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
 
@@ -59,9 +59,7 @@ export function launchScript(spec: MachineSpec, paths: LaunchPaths): string {
   const environment = Object.entries(qemuEnvironment(spec))
     .map(([name, value]) => `export ${name}=${renderShellWord(value)}\n`)
     .join("");
-  const forwards = spec.network.forwardPorts
-    .filter((port) => port.from === "host" && port.proto === "tcp")
-    .map((port) => `tcp:${port.host.address}:${port.host.port}-`);
+  const forwards = spec.network.forwardPorts.filter((port) => port.from === "host").map(hostForward);
   return `# Run by the launcher of ${spec.name}; see --help there.
 root=$1 share=$2 self=$3
 shift 3
@@ -203,9 +201,28 @@ while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
 
 /** The spelling of 2009, `-redir tcp:8080::80`, became a part of the network's option. */
 const redirections = `
-netOptions=\${QEMU_NET_OPTS:-}
-netOptions=\${netOptions#,}
-netOptions=\${netOptions:+,$netOptions}
+# add_forward RULE: a rule that the machine has already is no second one
+add_forward() {
+  for known in $host_forwards; do
+    [ "$known" != "$1" ] || return 0
+    case $1 in "\${known%-*}-"*)
+      die "this machine forwards \${known%-*} of the host to \${known##*-} already, so it cannot lead to \${1##*-} as well" "choose another port of the host, or change virtualisation.forwardPorts" ;;
+    esac
+  done
+  netOptions=$netOptions,hostfwd=$1
+  host_forwards="$host_forwards $1"
+}
+netOptions=
+rest=\${QEMU_NET_OPTS:-}
+while [ -n "$rest" ]; do
+  case $rest in *,*) item=\${rest%%,*} rest=\${rest#*,} ;; *) item=$rest rest= ;; esac
+  case $item in
+    '') ;;
+    hostfwd=*[!a-z0-9.:-]*) die "QEMU_NET_OPTS has a rule that is none: $item" "write hostfwd=tcp::8080-:80 (protocol, host's address and port, guest's address and port)" ;;
+    hostfwd=*) add_forward "\${item#hostfwd=}" ;;
+    *) netOptions=$netOptions,$item ;;
+  esac
+done
 count=$#
 while [ "$count" -gt 0 ]; do
   argument=$1
@@ -216,7 +233,7 @@ while [ "$count" -gt 0 ]; do
   redirection=$1
   shift
   count=$((count - 1))
-  case $redirection in *[!a-z0-9.:]*) redirection=bad ;; esac
+  case $redirection in *[!a-z0-9.:]* | *:*:*:*:*) redirection= ;; *:*:*:*) ;; *) redirection= ;; esac
   protocol=\${redirection%%:*} rest=\${redirection#*:}
   host_port=\${rest%%:*} rest=\${rest#*:}
   guest_address=\${rest%%:*} guest_port=\${rest#*:}
@@ -224,7 +241,7 @@ while [ "$count" -gt 0 ]; do
     tcp:[0-9]*:[0-9]* | udp:[0-9]*:[0-9]* | :[0-9]*:[0-9]*) ;;
     *) die "-redir does not understand its value" "write -redir tcp:8080::80 (protocol, host's port, guest's address or nothing, guest's port)" ;;
   esac
-  netOptions=$netOptions,hostfwd=\${protocol:-tcp}::$host_port-$guest_address:$guest_port
+  add_forward "\${protocol:-tcp}::$host_port-$guest_address:$guest_port"
 done
 `;
 
@@ -259,7 +276,7 @@ fi
 
 /** QEMU's own message about a taken port comes late and does not say whose forwarding it was. */
 const portsInUse = `
-for forward in $host_forwards $(printf %s "$netOptions" | tr ',' '\\n' | sed -n 's/^hostfwd=//p'); do
+for forward in $host_forwards; do
   case $forward in tcp:* | :*) ;; *) continue ;; esac
   rest=\${forward#*:}
   address=\${rest%%:*} port=\${rest#*:}

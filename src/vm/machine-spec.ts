@@ -3,7 +3,7 @@
  */
 import type { Values } from "../lib/index.ts";
 import { ProblemError, problem } from "../problems/index.ts";
-import type { MachineScope } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import { MACHINE_SPEC_FORMAT, type MachineSpec } from "./spec.ts";
 import { storeShare } from "./store-share.ts";
 
@@ -11,7 +11,7 @@ import { storeShare } from "./store-share.ts";
 const userMacAddress = "52:54:00:12:34:56";
 
 /** Reduce a configuration to the machine that QEMU makes. `tree` has QEMU and the programs that start it. */
-export function machineSpec(config: Values<MachineScope>, tree: { toString(): string }): MachineSpec {
+export function machineSpec(config: Values<Machine>, tree: { toString(): string }): MachineSpec {
   const { virtualisation: vm, system, boot, networking } = config;
   checkForwards(vm.forwardPorts);
   return {

@@ -14,15 +14,16 @@ import { type Std, standardModules } from "../modules/index.ts";
 import type { PackageSet } from "../packages/index.ts";
 import { virtualisation } from "./module.ts";
 import type { options } from "./options.ts";
+import { vmVariant } from "./vm-variant.ts";
 
 /** The scope of a machine: everything that its modules can read and define. */
-export interface MachineScope extends Omit<Std, "system"> {
+export interface Machine extends Omit<Std, "system"> {
   readonly system: Std["system"] & typeof options.system;
   readonly virtualisation: typeof options.virtualisation;
 }
 
 /** All modules of a machine, as one. */
-export const machineModules: Module<MachineScope> = defineModule<MachineScope>({
+export const machineModules: Module<Machine> = defineModule<Machine>({
   key: "osmod",
   imports: [standardModules, virtualisation],
 });
@@ -33,13 +34,18 @@ export const machineModules: Module<MachineScope> = defineModule<MachineScope>({
  * @example
  * export default defineMachine({ config: { networking: { hostName: "web" } } });
  */
-export const defineMachine: Kit<MachineScope>["defineModule"] = using(machineModules).defineModule;
+export const defineMachine: Kit<Machine>["defineModule"] = using(machineModules).defineModule;
 
 /** Evaluate a machine. Nothing is built and nothing is fetched: `config.system.build.vm` is a derivation. */
 export function evalMachine(
   modules: AnyModule | readonly AnyModule[],
   { pkgs }: { readonly pkgs: PackageSet },
-): Evaluation<MachineScope> {
+): Evaluation<Machine> {
   const list: readonly AnyModule[] = Array.isArray(modules) ? modules : [modules as AnyModule];
-  return evalModules({ modules: [machineModules, ...list], specialArgs: { pkgs } }) as Evaluation<MachineScope>;
+  return evalModules({ modules: [machineModules, ...list], specialArgs: { pkgs } }) as Evaluation<Machine>;
+}
+
+/** The evaluation of a machine's virtual machine: the same modules, the variant, and `virtualisation.vmVariant`. */
+export function vmOf(evaluation: Evaluation<Machine>): Evaluation<Machine> {
+  return evaluation.extendModules({ modules: [vmVariant, ...evaluation.config.virtualisation.vmVariant] });
 }

@@ -2,11 +2,11 @@
  * The `virtualisation` options, and `system.build.vm` of any machine: the launcher of its variant.
  */
 import { define, defineModule, mkDefault } from "../lib/index.ts";
-import type { MachineScope } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import { options } from "./options.ts";
 import { vmVariant } from "./vm-variant.ts";
 
-export const virtualisation = defineModule<MachineScope>({
+export const virtualisation = defineModule<Machine>({
   key: "virtualisation",
   options,
   defaults: ({ config, pkgs }) =>

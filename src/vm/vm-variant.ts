@@ -6,7 +6,7 @@
  */
 import { define, defineModule, mkDefault, mkMerge, mkVMOverride } from "../lib/index.ts";
 import { buildLauncher, launcherTree, sambaTree } from "./launcher.ts";
-import type { MachineScope } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import { machineSpec } from "./machine-spec.ts";
 import {
   directoryCacheTimeout,
@@ -20,7 +20,7 @@ import {
 const deviceModules = ["virtio_blk", "virtio_rng"];
 
 /** The module that makes a machine a virtual one. */
-export const vmVariant = defineModule<MachineScope>({
+export const vmVariant = defineModule<Machine>({
   key: "virtualisation/vm-variant",
   config: ({ config, pkgs }) =>
     define({

@@ -1,0 +1,257 @@
+/** What the launcher does around QEMU: options, disk, locks, private directory, signals, exit codes. */
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeStore, finish, launcherPath } from "./fake-store.ts";
+import { diskless, full, plain } from "./machines.ts";
+
+let store: FakeStore;
+beforeEach(() => {
+  store = new FakeStore(plain);
+});
+afterEach(() => store.remove());
+
+describe("where it is started from", () => {
+  it("finds its store through ./result, with blanks, commas and quotes on the way", async () => {
+    symlinkSync(join(store.root, launcherPath), join(store.work, "result"));
+    expect((await store.run()).code).toBe(0);
+    expect(store.argv()).toContain(join(store.root, plain.boot.kernel));
+  });
+
+  it("finds it through a link to itself", async () => {
+    symlinkSync(store.launcher, join(store.work, "my-vm"));
+    const { code } = await finish(
+      (await import("node:child_process")).spawn("./my-vm", ["--print-command"], { cwd: store.work }),
+    );
+    expect(code).toBe(0);
+  });
+
+  it("says so when it was copied out of its store", async () => {
+    const copy = join(store.work, "copy");
+    writeFileSync(copy, readFileSync(store.launcher), { mode: 0o755 });
+    const { code, stderr } = await finish((await import("node:child_process")).spawn(copy, [], { cwd: store.work }));
+    expect(code).toBe(1);
+    expect(stderr).toContain("does not lie in a store");
+  });
+});
+
+describe("QEMU_OPTS", () => {
+  it.each([
+    ["a b", ["a", "b"]],
+    ["'a b' c", ["a b", "c"]],
+    [`"a \\"b\\" \\$x \\n" d`, [`a "b" $x \\n`, "d"]],
+    ["a\\ b ''", ["a b", ""]],
+    ["pre'mid dle'post", ["premid dlepost"]],
+    ["\t x \n y ", ["x", "y"]],
+    ["$(touch pwned) `touch pwned` $HOME *", ["$(touch", "pwned)", "`touch", "pwned`", "$HOME", "*"]],
+  ])("%j is split as a shell would, and nothing of it is run", async (text, words) => {
+    await store.run(["last"], { QEMU_OPTS: text });
+    expect(store.argv().slice(-words.length - 1)).toEqual([...words, "last"]);
+    expect(existsSync(join(store.work, "pwned"))).toBe(false);
+  });
+
+  it("names a quote that is not closed", async () => {
+    const { code, stderr } = await store.run([], { QEMU_OPTS: "-device 'x" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("not closed");
+  });
+
+  it("understands 2009's -redir, also among the arguments", async () => {
+    await store.run(["-redir", "udp:5353:10.0.2.15:53"], { QEMU_OPTS: "-redir tcp:18080::80 -m 2048" });
+    const netdev = store.argv().find((a) => a.startsWith("user,id=net0"));
+    expect(netdev).toBe("user,id=net0,hostfwd=tcp::18080-:80,hostfwd=udp::5353-10.0.2.15:53");
+    expect(store.argv().slice(-2)).toEqual(["-m", "2048"]);
+    expect(store.argv()).not.toContain("-redir");
+  });
+
+  it.each(["tcp:80", "tcp:80,x=y::80", "sctp:1::2", ""])(
+    "refuses -redir %j and shows the right form",
+    async (value) => {
+      const { code, stderr } = await store.run(["-redir", value]);
+      expect(code).toBe(1);
+      expect(stderr).toContain("-redir tcp:8080::80");
+    },
+  );
+});
+
+describe("forwarded ports", () => {
+  it("drops a rule that the machine has already, and refuses one that contradicts it", async () => {
+    store.remove();
+    store = new FakeStore({ ...full, display: plain.display });
+    await store.run([], { QEMU_OPTS: "-redir tcp:8080::80" });
+    expect(
+      store
+        .argv()
+        .find((a) => a.startsWith("user,id=net0"))
+        ?.match(/8080/g),
+    ).toHaveLength(1);
+    const { code, stderr } = await store.run([], { QEMU_NET_OPTS: "hostfwd=tcp::8080-:81" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("tcp::8080");
+  });
+
+  it("adds QEMU_NET_OPTS to the network", async () => {
+    await store.run([], { QEMU_NET_OPTS: "hostfwd=tcp::12222-:22,hostname=x" });
+    expect(store.argv()).toContain("user,id=net0,hostfwd=tcp::12222-:22,hostname=x");
+  });
+
+  it("names a port that is in use before anything is made", async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const { code, stderr } = await store.run([], { QEMU_OPTS: `-redir tcp:${port}::80` });
+    server.close();
+    expect(code).toBe(1);
+    expect(stderr).toContain(`port ${port} of this host is in use`);
+    expect(readdirSync(store.work)).toEqual([]);
+  });
+});
+
+describe("the accelerator", () => {
+  it("is said in one line, with the reason and how to change it", async () => {
+    const { stderr } = await store.run();
+    expect(stderr).toContain("TCG (emulation), as asked for; OSMOD_ACCEL=auto");
+    expect(store.argv()).toContain("tcg,thread=multi,tb-size=512");
+  });
+
+  it("must be one of three words", async () => {
+    const { code, stderr } = await store.run([], { OSMOD_ACCEL: "xen" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("kvm, tcg or auto");
+  });
+});
+
+describe("the root disk", () => {
+  it("is made at the first start and is all that is left behind", async () => {
+    await store.run();
+    expect(readdirSync(store.work)).toEqual(["web.qcow2"]);
+    expect(readdirSync(store.runtimeBase)).toEqual([]);
+    expect(store.argv()).toContain(
+      `if=none,id=root,file=${join(store.work, "web.qcow2").replaceAll(",", ",,")},format=qcow2,discard=unmap,detect-zeroes=unmap`,
+    );
+  });
+
+  it("is kept at the second, and grown when the machine says so", async () => {
+    await store.run();
+    const before = statSync(join(store.work, "web.qcow2"));
+    await store.run();
+    expect(statSync(join(store.work, "web.qcow2")).ino).toBe(before.ino);
+    expect(readdirSync(store.work)).toEqual(["web.qcow2"]);
+    const work = store.work;
+    const larger = new FakeStore({ ...plain, disk: { image: join(work, "web.qcow2"), size: 2048, serial: "root" } });
+    const { stderr } = await larger.run();
+    larger.remove();
+    expect(stderr).toContain("grew the disk image to 2048 MiB");
+    expect(readFileSync(join(work, "web.qcow2.resized"), "utf8")).toBe("resized to 2048M");
+  });
+
+  it("is not left half-made when the disk is full", async () => {
+    const { code, stderr } = await store.run([], { FAKE_FULL: "1" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("no space left");
+    expect(stderr).toContain("fix:");
+    expect(readdirSync(store.work)).toEqual([]);
+  });
+
+  it("may be another one, also one that is raw", async () => {
+    writeFileSync(join(store.work, "disk.img"), "not a qcow2 image");
+    await store.run([], { OSMOD_DISK_IMAGE: "disk.img" });
+    expect(store.argv().find((a) => a.includes("id=root"))).toContain("disk.img,format=raw");
+    expect(readdirSync(store.work)).toEqual(["disk.img"]);
+  });
+
+  it("names a directory that does not exist", async () => {
+    const { code, stderr } = await store.run([], { OSMOD_DISK_IMAGE: "/nowhere/at/all.qcow2" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("/nowhere/at/all.qcow2");
+  });
+
+  it("is locked as long as QEMU lives: a second start names the first one's process", async () => {
+    const first = store.start([], { FAKE_QEMU: "sleep 30" });
+    await store.running();
+    const { code, stderr } = await store.run();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/web\.qcow2 is in use already by process \d+/);
+    first.kill("SIGTERM");
+    expect((await finish(first)).code).toBe(143);
+    expect((await store.run()).code).toBe(0);
+  });
+
+  it("does not exist for a machine whose root is in memory", async () => {
+    store.remove();
+    store = new FakeStore(diskless);
+    expect((await store.run()).code).toBe(0);
+    expect(readdirSync(store.work)).toEqual([]);
+    expect(store.argv().some((a) => a.includes("virtio-blk"))).toBe(false);
+  });
+});
+
+describe("the end", () => {
+  it("passes QEMU's exit code on", async () => {
+    expect((await store.run([], { FAKE_QEMU: "exit 7" })).code).toBe(7);
+  });
+
+  it("takes QEMU along when the launcher is killed, and the next start clears up", async () => {
+    const child = store.start([], { FAKE_QEMU: "sleep 31.4159" });
+    await store.running();
+    child.kill("SIGKILL");
+    await finish(child);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const left = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes("31.4159"));
+    expect(left).toEqual([]);
+    expect(readdirSync(store.runtimeBase)).toHaveLength(1);
+    expect((await store.run()).code).toBe(0);
+    expect(readdirSync(store.runtimeBase)).toEqual([]);
+  });
+
+  it("ends QEMU and cleans up on a signal", async () => {
+    const child = store.start([], { FAKE_QEMU: "sleep 30" });
+    await store.running();
+    child.kill("SIGHUP");
+    expect((await finish(child)).code).toBe(129);
+    expect(readdirSync(store.runtimeBase)).toEqual([]);
+  });
+});
+
+describe("the share", () => {
+  it("is explained where user namespaces are forbidden", async () => {
+    const { code, stderr } = await store.run([], { FAKE_NO_NAMESPACES: "1" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("user namespaces");
+    expect(stderr).toContain("sysctl");
+  });
+});
+
+describe("its own options", () => {
+  it("--print-command starts nothing and makes nothing", async () => {
+    const { code, stdout } = await store.run(["--print-command", "-m", "it's 2"], { QEMU_KERNEL_PARAMS: "quiet a=b" });
+    expect(code).toBe(0);
+    expect(stdout).toContain("console=ttyS0 quiet a=b'");
+    expect(stdout.trimEnd()).toMatch(/-m 'it'\\''s 2'$/);
+    expect(readdirSync(store.work)).toEqual([]);
+  });
+
+  it("--help lists what can be set", async () => {
+    const { code, stdout } = await store.run(["--help"]);
+    expect(code).toBe(0);
+    for (const name of ["OSMOD_ACCEL", "OSMOD_DISK_IMAGE", "QEMU_OPTS", "QEMU_NET_OPTS", "QEMU_KERNEL_PARAMS"]) {
+      expect(stdout).toContain(name);
+    }
+  });
+
+  it("gives QEMU the launcher's own standard input", async () => {
+    const child = store.start(["--headless"], { FAKE_QEMU: "cat" });
+    child.stdin?.write("typed at the console\n");
+    expect((await finish(child)).stdout).toBe("typed at the console\n");
+  });
+});
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}

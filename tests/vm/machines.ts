@@ -1,0 +1,53 @@
+/** Machines as data, for the tests of everything that starts from data. */
+import type { MachineSpec } from "../../src/vm/index.ts";
+import { storeShare } from "../../src/vm/store-share.ts";
+
+const path = (letter: string, name: string) => `/nix/store/${letter.repeat(32)}-${name}`;
+
+/** A machine as the defaults make it. */
+export const plain: MachineSpec = {
+  format: 1,
+  name: "web",
+  system: "x86_64-linux",
+  toplevel: path("a", "osmod-system-web"),
+  boot: {
+    kernel: `${path("b", "linux")}/boot/vmlinuz-6.12`,
+    initrd: `${path("c", "initrd")}/initrd`,
+    kernelParams: [`init=${path("a", "osmod-system-web")}/init`, "console=ttyS0"],
+  },
+  cpu: { cores: 1, model: null, accel: "auto" },
+  memory: 1024,
+  disk: { image: "./web.qcow2", size: 1024, serial: "root" },
+  network: { macAddress: "52:54:00:12:34:56", restrict: false, forwardPorts: [], options: [] },
+  store: storeShare,
+  sharedDirectories: [],
+  display: { graphics: false, resolution: { x: 1024, y: 768 } },
+  qemu: { tree: path("d", "tools"), options: [] },
+};
+
+/** A machine that has set everything. */
+export const full: MachineSpec = {
+  ...plain,
+  cpu: { cores: 4, model: "qemu64,-x2apic", accel: "tcg" },
+  memory: 4096,
+  network: {
+    ...plain.network,
+    restrict: true,
+    forwardPorts: [
+      { from: "host", proto: "tcp", host: { address: "", port: 8080 }, guest: { address: "", port: 80 } },
+      {
+        from: "host",
+        proto: "udp",
+        host: { address: "127.0.0.1", port: 5353 },
+        guest: { address: "10.0.2.15", port: 53 },
+      },
+      { from: "guest", proto: "tcp", host: { address: "", port: 9000 }, guest: { address: "10.0.2.100", port: 9 } },
+    ],
+    options: ["hostname=web", "dns=10.0.2.3"],
+  },
+  display: { graphics: true, resolution: { x: 1280, y: 720 } },
+  qemu: { ...plain.qemu, options: ["-device", "virtio-balloon-pci,id=b", "a word, with 'quotes' and $money"] },
+};
+
+/** A machine whose root is in memory. */
+export const diskless: MachineSpec = { ...plain, name: "diskless", disk: null };
