@@ -167,7 +167,11 @@ class Input {
 
 const ESCAPES: Readonly<Record<string, string>> = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
+const ESCAPED = /["\\\n\r\t]/;
+
 function quote(text: string): string {
+  // Paths and names, which are most strings, hold nothing to escape.
+  if (!ESCAPED.test(text)) return `"${text}"`;
   return `"${text.replace(/["\\\n\r\t]/g, (c) => ESCAPES[c] as string)}"`;
 }
 

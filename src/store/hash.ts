@@ -36,7 +36,7 @@ export function sha256(data: string | Uint8Array): Hash {
 /** Fold a digest to `size` bytes by XOR, as store paths do (20 bytes). */
 export function compressHash(bytes: Uint8Array, size = 20): Uint8Array {
   const folded = new Uint8Array(size);
-  for (const [i, byte] of bytes.entries()) folded[i % size] = (folded[i % size] as number) ^ byte;
+  for (let i = 0; i < bytes.length; i++) folded[i % size] = (folded[i % size] as number) ^ (bytes[i] as number);
   return folded;
 }
 

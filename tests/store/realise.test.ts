@@ -154,6 +154,13 @@ describe.skipIf(sandbox === undefined)("building", { timeout: 60_000 }, () => {
     expect(read(user)).toContain("-> /nowhere/else");
   });
 
+  it("waits for what a builder left in the background to be gone", async () => {
+    const drv = shell("late", "(while :; do echo late >> $out; done) & echo early > $out; sleep 0.05");
+    await store.realise([drv]);
+    const { hash } = hashNar(narOfPath(store.physical(drv.path)));
+    expect(store.info(drv.path)?.narHash).toBe(toSri(hash));
+  });
+
   it("makes several outputs that refer to each other in one direction", async () => {
     const drv = shell("multi", "echo $dev > $out; mkdir $dev", { outputs: ["out", "dev"] });
     await store.realise([drv]);

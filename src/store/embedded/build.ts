@@ -15,6 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { availableParallelism } from "node:os";
+import type { Readable } from "node:stream";
 import { type Problem, ProblemError, problem } from "../../problems/index.ts";
 import type { Derivation } from "../objects.ts";
 import { type StorePath, storeBaseName } from "../path.ts";
@@ -119,7 +120,13 @@ async function run(state: State, drv: Derivation, argv: readonly string[], optio
   }
 }
 
-/** Run a program in a process group of its own until it ends; a signal kills the whole group. */
+/**
+ * Run a program in a process group of its own until it ends, with all it started; a signal kills the whole group.
+ *
+ * Bubblewrap reports the builder's end at once, and what the builder left in the background is killed only then. Every
+ * one of them has inherited descriptor 3, a pipe nobody writes to, so its end is the end of the last of them: nothing
+ * can still write to an output that is being hashed.
+ */
 function supervise(
   argv: readonly string[],
   log: number,
@@ -128,7 +135,7 @@ function supervise(
   return new Promise((resolve, reject) => {
     const [program = "", ...args] = argv;
     const child = withUmask(() =>
-      spawn(program, args, { cwd: "/", env: {}, stdio: ["ignore", log, log], detached: true }),
+      spawn(program, args, { cwd: "/", env: {}, stdio: ["ignore", log, log, "pipe"], detached: true }),
     );
     const kill = (): void => {
       try {
@@ -146,7 +153,8 @@ function supervise(
         new ProblemError([sandboxUnavailable(`${program} cannot be started (${error.message})`)], { cause: error }),
       );
     });
-    child.once("exit", (code, killedBy) => {
+    (child.stdio[3] as Readable).resume();
+    child.once("close", (code, killedBy) => {
       signal.removeEventListener("abort", kill);
       resolve([code, killedBy]);
     });

@@ -14,10 +14,13 @@ const PREFIX = ".tmp-";
 /** Temporary places of this process in one store. */
 export class Temporaries {
   readonly #directory: string;
+  /** Registrations are written beside the others before they are renamed. */
+  readonly #infos: string;
   #count = 0;
 
   constructor(layout: Layout) {
     this.#directory = layout.store;
+    this.#infos = layout.infos;
   }
 
   /** A place where nothing is yet. */
@@ -27,11 +30,13 @@ export class Temporaries {
 
   /** Remove what processes left that are gone. */
   sweep(): void {
-    for (const name of readdirSync(this.#directory)) {
-      if (!name.startsWith(PREFIX)) continue;
-      const place = `${this.#directory}/${name}`;
-      const owner = name.slice(PREFIX.length, name.lastIndexOf("."));
-      if (!ownerLives(owner, place)) removeTree(place);
+    for (const directory of [this.#directory, this.#infos]) {
+      for (const name of readdirSync(directory)) {
+        if (!name.startsWith(PREFIX)) continue;
+        const place = `${directory}/${name}`;
+        const owner = name.slice(PREFIX.length, name.lastIndexOf("."));
+        if (!ownerLives(owner, place)) removeTree(place);
+      }
     }
   }
 }

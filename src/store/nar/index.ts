@@ -1,7 +1,6 @@
 /**
  * NAR: the archive format whose hash is what the store knows a tree by.
  */
-export { toBytes, toPath, toText } from "./bytes.ts";
 export { narOfPath } from "./disk.ts";
 export { type NarSink, readNar, readNarStream, treeOfNar } from "./read.ts";
 export type { Directory, RegularFile, Symlink, Tree } from "./tree.ts";
