@@ -45,10 +45,14 @@ export function mergeTree(
   options: { readonly excludePaths?: readonly string[]; readonly finish?: string } = {},
 ): Derivation {
   const ordered = replacersLast(packages);
-  const excluded = (options.excludePaths ?? DEFAULT_EXCLUDED_PATHS).map(glob);
+  const excluded = (options.excludePaths ?? DEFAULT_EXCLUDED_PATHS).map((pattern) => pattern.replace(/^\/+|\/+$/g, ""));
+  const literal = excluded.filter((pattern) => !/[*?]/.test(pattern));
+  const patterns = excluded.filter((pattern) => /[*?]/.test(pattern)).map((pattern) => `./${glob(pattern)}`);
   const script = [
-    COPY,
-    excluded.length === 0 ? "" : `rm -rf ${excluded.map((pattern) => `./${pattern}`).join(" ")}`,
+    SURVEY.replace("PRUNED", pruned(literal)),
+    copies(literal),
+    SHARED,
+    patterns.length === 0 ? "" : `rm -rf ${patterns.join(" ")}`,
     FINISH,
     options.finish ?? "",
   ].join("\n");
@@ -57,11 +61,11 @@ export function mergeTree(
     name,
     script,
     {
-      packages: ordered.map((entry) => entry.unpacked.path).join("\n"),
+      packages: ordered.map((entry) => `${entry.unpacked.path}\n`).join(""),
       // Pairs `<replacing> <replaced>`: a file they share is no surprise.
       replaces: replacements(ordered)
-        .map(([by, other]) => `${by.unpacked.path} ${other.unpacked.path}`)
-        .join("\n"),
+        .map(([by, other]) => `${by.unpacked.path} ${other.unpacked.path}\n`)
+        .join(""),
     },
     ["packages", "replaces"],
   );
@@ -101,64 +105,93 @@ function glob(pattern: string): string {
     .join("");
 }
 
+/** `find`'s words for not entering the excluded directories of any package. */
+function pruned(excluded: readonly string[]): string {
+  if (excluded.length === 0) return "";
+  return `\\( ${excluded.map((path) => `-path ${quote(`/nix/store/*/${path}`)}`).join(" -o ")} \\) -prune -o`;
+}
+
+/**
+ * The copying, one `cp` for each directory that is not copied whole: the root, those with something excluded in them,
+ * and the four that usr-merging moves. What is excluded is never touched, which is nearly half of all files.
+ */
+function copies(excluded: readonly string[]): string {
+  const skipped = new Map<string, string[]>();
+  const split = (directory: string): string[] => {
+    let entries = skipped.get(directory);
+    if (entries === undefined) {
+      entries = [];
+      skipped.set(directory, entries);
+      if (directory !== "") split(parentOf(directory)).push(directory);
+    }
+    return entries;
+  };
+  for (const path of excluded) split(parentOf(path));
+  for (const directory of MERGED) split(directory);
+  return [...skipped]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([directory, within]) => {
+      const target = MERGED.includes(directory) ? `usr/${directory}` : directory;
+      const kept = excluded.filter((path) => parentOf(path) === directory);
+      return `copy ${quote(directory) || "''"} ${quote(`./${target}`)} ${quote(` ${within.join(" ")} `)} ${quote(` ${kept.join(" ")} `)}`;
+    })
+    .join("\n");
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+/** Top directories that are links into `usr`. */
+const MERGED = ["bin", "lib", "lib64", "sbin"];
+
 /**
  * Directories are made first and writable: `cp` gives a directory that it has to make the mode of the original, which
  * in a store is read-only, and the next package could then add nothing to it.
  */
-const COPY = `
+const SURVEY = `
 mkdir "$out"
 cd "$out"
 set --
-odd=
-while read -r package; do
-  set -- "$@" "$package"
-  for dir in bin sbin lib lib64; do
-    if [ -d "$package/$dir" ] && [ ! -L "$package/$dir" ]; then odd="$odd $package"; break; fi
-  done
-done <"$packagesPath"
-[ $# -gt 0 ] || set -- /build/none
+while read -r package; do set -- "$@" "$package"; done <"$packagesPath"
 mkdir -p /build/none usr/bin usr/sbin usr/lib usr/lib64
-find "$@" -type d | sed -e 's,^/nix/store/[^/]*,.,' -e 's,^\\./\\(bin\\|sbin\\|lib\\|lib64\\)\\(/\\|$\\),./usr/\\1\\2,' |
-  sort -u >/build/directories
-tr '\\n' '\\0' </build/directories | xargs -0 mkdir -p
+find "\${@:-/build/none}" PRUNED -type d -print |
+  sed -e '\\,^/build,d' -e 's,^/nix/store/[^/]*,.,' -e 's,^\\./\\(bin\\|sbin\\|lib\\|lib64\\)\\(/\\|$\\),./usr/\\1\\2,' |
+  sort -u | tr '\\n' '\\0' | xargs -0 mkdir -p .
+find "\${@:-/build/none}" PRUNED ! -type d -print | sed 's,^/nix/store/[^/]*/,,' | sort | uniq -d >/build/shared
 
-# A file that several packages have: found before copying, for the notes and to undo what lies in the way.
-find "$@" ! -type d | sed 's,^/nix/store/[^/]*/,,' | sort | uniq -d >/build/shared
+# copy <directory> <target> <directories that have a copy of their own> <excluded>
+copy() {
+  while read -r package; do
+    if [ -n "$1" ]; then
+      package=$package/$1
+      if [ -L "$package" ] || [ ! -d "$package" ]; then continue; fi
+    fi
+    for entry in "$package"/* "$package"/.[!.]*; do
+      name=\${entry##*/}
+      case $4 in *" \${1:+$1/}$name "*) continue ;; esac
+      case $3 in *" \${1:+$1/}$name "*) if [ -d "$entry" ] && [ ! -L "$entry" ]; then continue; fi ;; esac
+      if [ -e "$entry" ] || [ -L "$entry" ]; then printf '%s\\0' "$entry"; fi
+    done
+  done <"$packagesPath" >/build/entries
+  if [ -s /build/entries ]; then xargs -0 cp -dRf -t "$2" </build/entries; fi
+}
+`.replaceAll("\\\\", "\\");
 
-all=$#
-while [ "$all" -gt 0 ]; do
-  case "$odd " in
-    *" $1 "*)
-      for entry in "$1"/* "$1"/.[!.]*; do
-        case \${entry##*/} in
-          bin|sbin|lib|lib64)
-            if [ ! -L "$entry" ]; then
-              cp -dRf "$entry/." "usr/\${entry##*/}/"
-              continue
-            fi ;;
-        esac
-        if [ -e "$entry" ] || [ -L "$entry" ]; then cp -dRf "$entry" ./; fi
-      done ;;
-    *) set -- "$@" "$1/." ;;
-  esac
-  shift
-  all=$((all - 1))
-done
-[ $# -eq 0 ] || cp -dRf "$@" ./
-
+/** Files that several packages have: the last one's, put there anew in case a symlink was in the way. */
+const SHARED = `
 while IFS= read -r file; do
   winner=
   while read -r package; do
-    [ -e "$package/$file" ] || [ -L "$package/$file" ] || continue
+    if [ ! -e "$package/$file" ] && [ ! -L "$package/$file" ]; then continue; fi
     if [ -n "$winner" ] && ! cmp -s "$winner/$file" "$package/$file" && ! grep -qxF "$package $winner" "$replacesPath"; then
       echo "note: $file differs between \${winner##*/} and \${package##*/}; the latter's is taken"
     fi
     winner=$package
   done <"$packagesPath"
-  case $file in
-    bin/*|sbin/*|lib/*|lib64/*) ;;
-    *) rm -f "$file"; cp -d "$winner/$file" "$file" ;;
-  esac
+  case $file in bin/* | sbin/* | lib/* | lib64/*) target=usr/$file ;; *) target=$file ;; esac
+  rm -f "./$target"
+  cp -d "$winner/$file" "./$target"
 done </build/shared
 `;
 
