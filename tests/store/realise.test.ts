@@ -94,11 +94,10 @@ function garbage(): string[] {
 function run(args: string[], uid?: number, around: readonly string[] = []): ChildProcess {
   // Compiling the sources takes seconds where nothing is kept; each user keeps its own.
   const cache = join(tmpdir(), `osmod-test-cache-${uid ?? process.getuid?.()}`);
-  const script = resolve(import.meta.dirname, "fixtures/build.ts");
-  const [program = "", ...rest] = [...around, process.execPath, "--import", "jiti/register", script, ...args];
+  const script = resolve(import.meta.dirname, "fixtures/start.mjs");
+  const [program = "", ...rest] = [...around, process.execPath, script, cache, ...args];
   return spawn(program, rest, {
     cwd: resolve(import.meta.dirname, "../.."),
-    env: { ...process.env, JITI_FS_CACHE: cache },
     stdio: ["ignore", "pipe", "inherit"],
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });
