@@ -101,8 +101,8 @@ export function runCommand(tools: BuilderTools, name: string, options: RunComman
 /**
  * Shell function `run`: a program of a merged tree, by name or by path below the tree's root.
  *
- * The tree is not at `/` in the sandbox, so the program's own loader and libraries are named to it; a script is run by
- * the tree's interpreter, a static program directly.
+ * The tree is not at `/` in the sandbox, so the program's own loader and libraries are named to it, to Perl and Python
+ * their modules as well; a script is run by the tree's interpreter, a static program directly.
  */
 function runFunction(tree: StoreObject): string {
   return `
@@ -129,7 +129,8 @@ run() {
     *)
       dir=$root/usr/lib/x86_64-linux-gnu
       if grep -q ld-linux-x86-64 "$file"; then
-        "$root/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$name" \\
+        PERL5LIB=$dir/perl-base:$root/usr/share/perl5:$root/usr/share/perl/5.40:$dir/perl/5.40 PYTHONHOME=$root/usr \\
+          "$root/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$name" \\
           --library-path "$dir:$root/usr/lib:$dir/systemd:$dir/samba" "$file" "$@"
       else
         "$file" "$@"

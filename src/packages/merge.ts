@@ -49,7 +49,7 @@ export function mergeTree(
   const literal = excluded.filter((pattern) => !/[*?]/.test(pattern));
   const patterns = excluded.filter((pattern) => /[*?]/.test(pattern)).map((pattern) => `./${glob(pattern)}`);
   const script = [
-    SURVEY.replace("PRUNED", pruned(literal)),
+    SURVEY.replaceAll("PRUNED", pruned(literal)),
     copies(literal),
     SHARED,
     patterns.length === 0 ? "" : `rm -rf ${patterns.join(" ")}`,
@@ -155,10 +155,11 @@ cd "$out"
 set --
 while read -r package; do set -- "$@" "$package"; done <"$packagesPath"
 mkdir -p /build/none usr/bin usr/sbin usr/lib usr/lib64
-find "\${@:-/build/none}" PRUNED -type d -print |
+[ $# -gt 0 ] || set -- /build/none
+find "$@" PRUNED -type d -print |
   sed -e '\\,^/build,d' -e 's,^/nix/store/[^/]*,.,' -e 's,^\\./\\(bin\\|sbin\\|lib\\|lib64\\)\\(/\\|$\\),./usr/\\1\\2,' |
   sort -u | tr '\\n' '\\0' | xargs -0 mkdir -p .
-find "\${@:-/build/none}" PRUNED ! -type d -print | sed 's,^/nix/store/[^/]*/,,' | sort | uniq -d >/build/shared
+find "$@" PRUNED ! -type d -print | sed 's,^/nix/store/[^/]*/,,' | sort | uniq -d >/build/shared
 
 # copy <directory> <target> <directories that have a copy of their own> <excluded>
 copy() {
@@ -176,7 +177,7 @@ copy() {
   done <"$packagesPath" >/build/entries
   if [ -s /build/entries ]; then xargs -0 cp -dRf -t "$2" </build/entries; fi
 }
-`.replaceAll("\\\\", "\\");
+`;
 
 /** Files that several packages have: the last one's, put there anew in case a symlink was in the way. */
 const SHARED = `

@@ -31,6 +31,8 @@ export interface WithPackagesOptions {
   readonly update?: boolean;
   /** Fail with `package-not-locked` rather than ask an archive or write the lock. Default: no. */
   readonly frozen?: boolean;
+  /** Only look: the lock is not written, and the archive is asked only when the evaluation needs a package. Default: no. */
+  readonly readOnly?: boolean;
   readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal;
   /** For archives other than Debian's own; see {@link readArchive}. */
@@ -43,7 +45,8 @@ export interface WithPackagesResult<T> {
   readonly pkgs: PackageSet;
   readonly source: PackageSource;
   readonly mirrors: Mirrors;
-  readonly lock: Lock;
+  /** Absent when none was needed. */
+  readonly lock: Lock | undefined;
   /** True when the lock was written. */
   readonly lockChanged: boolean;
 }
@@ -57,13 +60,13 @@ export async function withPackages<T>(
   const lock = await readLock(options.lockFile);
   if (options.frozen === true && lock === undefined) notFrozen(options.lockFile, ["there is no lock"]);
 
-  if (lock !== undefined && options.update !== true) {
+  if ((lock !== undefined || options.readOnly === true) && options.update !== true) {
     const source = openPackageSource({ lock });
     const pkgs = createPackageSet({ source, mirrors });
     let failure: { error: unknown } | undefined;
     let value: T | undefined;
     try {
-      bootstrapRecords(source);
+      if (options.readOnly !== true) bootstrapRecords(source);
       value = await evaluate(pkgs);
     } catch (error) {
       failure = { error };
@@ -74,7 +77,7 @@ export async function withPackages<T>(
       return { value: value as T, pkgs, source, mirrors, lock, lockChanged: false };
     }
     if (options.frozen === true) notFrozen(options.lockFile, source.missing);
-    options.onProgress?.(`the lock lacks ${source.missing.join(", ")}`);
+    if (lock !== undefined) options.onProgress?.(`the lock lacks ${source.missing.join(", ")}`);
   }
 
   const index = await readIndex(options, mirrors);
@@ -91,7 +94,8 @@ export async function withPackages<T>(
   const packages: { [name: string]: PackageRecord } = { ...kept?.packages };
   for (const [name, used] of source.used) packages[name] = used;
   const grown: Lock = { version: 1, suites: index.suites, bootstrap: { busybox }, packages };
-  const lockChanged = lock === undefined || formatLock(lock) !== formatLock(grown);
+  const differs = lock === undefined || formatLock(lock) !== formatLock(grown);
+  const lockChanged = differs && options.readOnly !== true;
   if (lockChanged) await writeLock(options.lockFile, grown);
   return { value, pkgs, source, mirrors, lock: grown, lockChanged };
 }
