@@ -85,6 +85,7 @@ const core = [
   "mount",
   "procps",
   "kmod",
+  "liblzma5",
   "passwd",
   "systemd",
   "systemd-sysv",

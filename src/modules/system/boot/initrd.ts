@@ -7,6 +7,7 @@
 import type { PackageSet } from "../../../packages/index.ts";
 import type { Derivation, StoreObject } from "../../../store/index.ts";
 import { shWords } from "../../shell.ts";
+import { moduleTools } from "./kernel.ts";
 
 /** What goes into an initrd. */
 export interface InitrdParts {
@@ -72,7 +73,6 @@ export function buildInitrd(pkgs: PackageSet, parts: InitrdParts): Derivation {
     "udhcpc-script": { text: leaseScript, mode: "0555" },
     "closure.awk": { text: moduleClosure },
   });
-  const kmod = pkgs.mergedTree("kmod", [pkgs["kmod"]!]);
   const script = `
 set -e
 root=/build/root
@@ -97,15 +97,15 @@ while read -r file; do
     *) cp "$source/$file" "$root/$modules/$file" ;;
   esac
 done < /build/list
-cp "$source/modules.order" "$source/modules.builtin" "$root/$modules/"
+cp "$source/modules.order" "$source/modules.builtin" "$source/modules.builtin.modinfo" "$root/$modules/"
 run depmod -b "$root" ${parts.release}
-rm -f "$root/$modules"/*.bin "$root/$modules/modules.order" "$root/$modules/modules.devname" "$root/$modules/modules.symbols"
+rm -f "$root/$modules"/*.bin "$root/$modules/modules.order" "$root/$modules/modules.devname" "$root/$modules/modules.symbols" "$root/$modules/modules.builtin.modinfo"
 ${parts.ext ? extPrograms(pkgs) : ""}
 cd "$root"
 find . -exec touch -h -d @1 {} +
 find . ! -name . | sed 's,^\\./,,' | LC_ALL=C sort | cpio -o -H newc -R 0:0 --renumber-inodes 2>/dev/null ${compress[parts.compressor]} > "$out/initrd"
 `;
-  return pkgs.runCommand("initrd", { tree: kmod }, script);
+  return pkgs.runCommand("initrd", { tree: moduleTools(pkgs) }, script);
 }
 
 const compress = { none: "", gzip: "| gzip -9" } as const;

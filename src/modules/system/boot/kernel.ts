@@ -114,6 +114,14 @@ export function resolveKernel(
   return { package: kernel, release: found.name.slice("linux-image-".length) };
 }
 
+/** kmod with the libraries it opens when it meets a compressed module. */
+export function moduleTools(pkgs: PackageSet): Derivation {
+  return pkgs.mergedTree(
+    "kmod",
+    ["kmod", "liblzma5", "libzstd1", "zlib1g"].map((name) => pkgs[name]!),
+  );
+}
+
 /** Index a kernel's modules. The modules themselves stay in the kernel's package, linked. */
 export function indexModules(
   pkgs: PackageSet,
@@ -121,23 +129,25 @@ export function indexModules(
   release: string,
   extra: readonly StoreObject[],
 ): Derivation {
+  const dir = `usr/lib/modules/${release}`;
+  const withExtra = `
+base=/build/base/usr
+mkdir -p "$base/lib/modules"
+cp -R ${kernel}/${dir} "$base/lib/modules/"
+chmod -R u+w "$base"
+for tree in ${shWords(extra.map(String))}; do cp -R "$tree/${dir}/." "$base/lib/modules/${release}/updates/"; done
+`;
   const script = `
 set -e
-dir=usr/lib/modules/${release}
-mkdir -p "$out/$dir" /build/base/lib/modules/${release}
-cp ${kernel}/$dir/modules.builtin ${kernel}/$dir/modules.builtin.modinfo ${kernel}/$dir/modules.order "$out/$dir/"
-base=/build/base/lib/modules/${release}
-cp "$out/$dir"/modules.* "$base/"
-cp -R ${kernel}/$dir/kernel "$base/kernel"
-for tree in ${shWords(extra.map(String))}; do
-  mkdir -p "$base/updates"
-  cp -R "$tree/$dir/." "$base/updates/"
-done
-run depmod -b /build/base ${release}
-cp "$base"/modules.* "$out/$dir/"
-${extra.length === 0 ? `ln -s ${kernel}/$dir/kernel "$out/$dir/kernel"` : `cp -R "$base/kernel" "$base/updates" "$out/$dir/"`}
+mkdir -p "$out/${dir}"
+base=${kernel}/usr
+${extra.length === 0 ? "" : withExtra}
+run depmod -b "$base" -o /build/index ${release}
+cp /build/index/lib/modules/${release}/modules.* "$out/${dir}/"
+for file in modules.builtin modules.builtin.modinfo modules.order; do cp "$base/lib/modules/${release}/$file" "$out/${dir}/"; done
+${extra.length === 0 ? `ln -s ${kernel}/${dir}/kernel "$out/${dir}/kernel"` : `cp -R "$base/lib/modules/${release}/kernel" "$base/lib/modules/${release}/updates" "$out/${dir}/"`}
 `;
-  return pkgs.runCommand("kernel-modules", { tree: pkgs.mergedTree("kmod", [pkgs["kmod"]!]) }, script);
+  return pkgs.runCommand("kernel-modules", { tree: moduleTools(pkgs) }, script);
 }
 
 /** Modules that Debian's kernel would load in a machine that never has their hardware: each costs time at boot. */
