@@ -1,10 +1,10 @@
 /**
  * What tests that run real builders need: bubblewrap to isolate them, and a static busybox to be one.
  *
- * Looked for in $OSMOD_TEST_SANDBOX or node_modules/.cache/osmod-sandbox (a tree `usr/…` of the unpacked packages
- * bubblewrap, libcap2, libselinux1, libpcre2-8-0, libc6 and busybox-static), then among the programs of this machine.
+ * Both come from Debian's packages, fetched once into node_modules/.cache, as osmod itself gets them. Where neither the
+ * cache nor an archive is at hand, bubblewrap and busybox of this machine will do; without those, such tests are skipped.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
   hashNar,
@@ -14,6 +14,7 @@ import {
   type StoreScope,
   type Tree,
   toSri,
+  writeTree,
 } from "../../src/store/index.ts";
 
 /** Tools for tests that build. */
@@ -23,23 +24,57 @@ export interface TestSandbox {
   readonly busybox: string;
 }
 
-/** The tools, or undefined when this machine has none; such tests are skipped. */
-export function testSandbox(): TestSandbox | undefined {
-  const trees = [
-    process.env["OSMOD_TEST_SANDBOX"],
-    resolve(import.meta.dirname, "../../node_modules/.cache/osmod-sandbox"),
-  ];
-  for (const tree of trees) {
-    if (tree === undefined || !existsSync(join(tree, "usr/bin/bwrap"))) continue;
-    const libraries = join(tree, "usr/lib/x86_64-linux-gnu");
-    const prefix = [join(libraries, "ld-linux-x86-64.so.2"), "--library-path", libraries, join(tree, "usr/bin/bwrap")];
-    return { tool: { prepare: async () => prefix }, busybox: join(tree, "usr/bin/busybox") };
+/** What is kept between runs. */
+interface Kept {
+  readonly prefix: readonly string[];
+  readonly busybox: string;
+}
+
+const cache = resolve(import.meta.dirname, "../../node_modules/.cache/osmod-sandbox");
+
+/** The tools, or undefined when there is no way to get them. */
+export async function testSandbox(): Promise<TestSandbox | undefined> {
+  const kept = (await fromCache()) ?? fromMachine();
+  return kept === undefined ? undefined : { tool: { prepare: async () => kept.prefix }, busybox: kept.busybox };
+}
+
+async function fromCache(): Promise<Kept | undefined> {
+  const note = join(cache, "sandbox.json");
+  if (existsSync(note)) {
+    const kept = JSON.parse(readFileSync(note, "utf8")) as Kept;
+    if ([...kept.prefix.filter((part) => part.startsWith("/")), kept.busybox].every(existsSync)) return kept;
   }
-  const [bwrap, busybox] = [["/usr/bin/bwrap"], ["/usr/bin/busybox", "/bin/busybox"]].map((places) =>
-    places.find(existsSync),
-  );
-  if (bwrap === undefined || busybox === undefined) return undefined;
-  return { tool: { prepare: async () => [bwrap] }, busybox };
+  try {
+    mkdirSync(cache, { recursive: true });
+    const kept = await fetchTools();
+    writeFileSync(`${note}.${process.pid}`, JSON.stringify(kept));
+    renameSync(`${note}.${process.pid}`, note);
+    return kept;
+  } catch (error) {
+    console.warn(`no sandbox from the archive: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+async function fetchTools(): Promise<Kept> {
+  // Processes that tests start find the cache filled, and need not load all of this.
+  const { hostSandbox, withPackages } = await import("../../src/packages/index.ts");
+  const lockFile = join(cache, "osmod.lock.json");
+  const { source, mirrors, pkgs } = await withPackages({ lockFile, root: cache }, () => undefined);
+  const prefix = await hostSandbox({ root: cache, source, mirrors }).prepare();
+  const { content } = pkgs.staticBusybox;
+  const tree = content.kind === "tree" ? await content.provide() : undefined;
+  if (typeof tree !== "object") throw new Error("busybox is expected as a tree in memory");
+  const place = join(cache, `busybox-${process.pid}`);
+  writeTree(tree, place);
+  return { prefix, busybox: join(place, "bin/busybox") };
+}
+
+function fromMachine(): Kept | undefined {
+  const find = (...places: string[]): string | undefined => places.find(existsSync);
+  const bwrap = find("/usr/bin/bwrap");
+  const busybox = find("/usr/bin/busybox", "/bin/busybox");
+  return bwrap === undefined || busybox === undefined ? undefined : { prefix: [bwrap], busybox };
 }
 
 /** The busybox as a source of a scope: `${source}/bin/busybox`. */

@@ -35,7 +35,7 @@ import {
 } from "../../src/store/index.ts";
 import { busyboxSource, directory, file, testSandbox } from "../helpers/sandbox.ts";
 
-const sandbox = testSandbox();
+const sandbox = await testSandbox();
 
 let place: string;
 let root: string;
