@@ -63,7 +63,7 @@ describe("a service", () => {
     const text = m.unitFiles()["job.service"] ?? "";
     const start = /ExecStart=(\S+) %i$/m.exec(text)?.[1] ?? "";
     expect(m.written(start)).toBe("#!/usr/bin/bash\nset -e\necho one\necho two\n");
-    expect(text).toMatch(/^ExecStartPre=\/nix\/store\/\S+-unit-script-job-pre-start$/m);
+    expect(text).toMatch(/^ExecStartPre=\/nix\/store\/\S+-unit-script-job-pre-start\/bin\/job-pre-start$/m);
   });
 
   it("runs given commands before the script of the same moment", () => {

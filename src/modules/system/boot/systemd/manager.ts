@@ -115,6 +115,8 @@ const otherMachines = [
   "getty-static.service",
   "hwclock.service",
   "rc-local.service",
+  // tmpfiles.d makes the directory anyway.
+  "run-lock.mount",
   "systemd-battery-check.service",
   "systemd-boot-random-seed.service",
   "systemd-bsod.service",
@@ -127,6 +129,7 @@ const otherMachines = [
   "systemd-sysext.socket",
   "systemd-tpm2-setup-early.service",
   "systemd-tpm2-setup.service",
+  "systemd-udev-load-credentials.service",
   "systemd-initctl.socket",
   "systemd-networkd-persistent-storage.service",
   "x11-common.service",
@@ -134,6 +137,7 @@ const otherMachines = [
 /** Windows into the kernel for people who debug it, and devices that load a driver without there being hardware. */
 const inspection = [
   "dev-hugepages.mount",
+  "dev-mqueue.mount",
   "modprobe@drm.service",
   "sys-fs-fuse-connections.mount",
   "sys-kernel-config.mount",

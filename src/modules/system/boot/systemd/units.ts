@@ -190,7 +190,12 @@ function scriptsOf(pkgs: PackageSet, name: string, service: ServiceValue): Servi
       .filter(([option]) => service[option as keyof typeof suffixes] !== "")
       .map(([option, suffix]) => {
         const text = `#!/usr/bin/bash\nset -e\n${service[option as keyof typeof suffixes]}\n`;
-        return [option, `${pkgs.writeScript(`unit-script-${stem}-${suffix}`, text)}`];
+        // A file name without a hash: it is what the journal calls the script's messages.
+        const file = `bin/${stem}-${suffix}`;
+        return [
+          option,
+          `${pkgs.writeTree(`unit-script-${stem}-${suffix}`, { [file]: { text, mode: "0555" } })}/${file}`,
+        ];
       }),
   );
 }
