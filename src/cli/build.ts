@@ -1,6 +1,7 @@
 /** `osmod build-vm`, `osmod build` and `osmod dry-run`: one way, three ends. */
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
+import { requireFetchable } from "../packages/index.ts";
 import type { Derivation, Plan } from "../store/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
 import { evaluateMachine } from "./evaluate.ts";
@@ -70,7 +71,7 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const maxJobs = wholeNumber("max-jobs", values["max-jobs"] ?? String(availableParallelism()), 1);
 
   // 1. Evaluate down to the derivation.
-  const { value, store } = await evaluateMachine(positionals, { signal }, ({ config }) => ({
+  const { value, store } = await evaluateMachine(positionals, { signal }, ({ evaluation: { config } }) => ({
     drv: config.system.build[goal.attribute],
     hostName: config.networking.hostName,
     warnings: config.warnings,
@@ -84,6 +85,7 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
     process.stdout.write(values.json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
     return 0;
   }
+  requireFetchable(plan);
   const progress = showProgress(plan);
   try {
     await store.realise([value.drv], { maxJobs, signal, onEvent: progress.onEvent });

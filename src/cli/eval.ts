@@ -17,8 +17,8 @@ export const run: Verb = async (argv, signal) => {
   );
   if (parsed === undefined) return 0;
   const print = parsed.values.json ? toJson : toText;
-  const { value } = await evaluateMachine(parsed.positionals, { signal, writeLock: false }, ({ config }, path) =>
-    print(optionAt(config, path)),
+  const { value } = await evaluateMachine(parsed.positionals, { signal, readOnly: true }, ({ evaluation, rest }) =>
+    print(optionAt(evaluation.config, rest)),
   );
   process.stdout.write(`${value}\n`);
   return 0;

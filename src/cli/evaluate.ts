@@ -8,8 +8,8 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Evaluation } from "../lib/index.ts";
-import { type PackageSet, withPackages } from "../packages/index.ts";
-import type { Store } from "../store/index.ts";
+import { hostSandbox, type PackageSet, type WithPackagesResult, withPackages } from "../packages/index.ts";
+import { defaultRoot, openStore, type Store } from "../store/index.ts";
 import { evalMachine, type Machine, vmOf } from "../vm/index.ts";
 import { loadMachine } from "./load.ts";
 import { phase } from "./timing.ts";
@@ -20,8 +20,10 @@ export const LOCK_NAME = "osmod.lock.json";
 /** How to evaluate. */
 export interface EvaluateOptions {
   readonly signal: AbortSignal;
-  /** Write the lock when it was made or extended. Default: yes. */
-  readonly writeLock?: boolean;
+  /** Only look: write no lock, and read the archive's index only when a package is asked for. */
+  readonly readOnly?: boolean;
+  /** Forget the versions that are pinned. */
+  readonly update?: boolean;
 }
 
 /** What a verb gets. */
@@ -29,37 +31,60 @@ export interface Evaluated<T> {
   readonly value: T;
   readonly store: Store;
   readonly pkgs: PackageSet;
+  /** Path of the lock, and whether it was written. */
+  readonly lockFile: string;
+  readonly lockChanged: boolean;
+  /** How many packages the lock pins. */
+  readonly locked: number;
 }
 
-/** Reads from an evaluation; `path` is the option's path from the command line, `vm()` the VM variant's evaluation. */
-export type Take<T> = (evaluation: Evaluation<Machine>, path: string, vm: () => Evaluation<Machine>) => T;
+/** What a verb reads from. */
+export interface Subject {
+  readonly evaluation: Evaluation<Machine>;
+  /** What stood behind the machine's file on the command line: an option's path, a package's name. */
+  readonly rest: string;
+  readonly pkgs: PackageSet;
+  /** The evaluation of the machine's virtual machine. */
+  readonly vm: () => Evaluation<Machine>;
+}
 
-/** Evaluate the machine that the arguments name (`[machine.ts] [option.path]`). */
+/** Evaluate the machine that the arguments name (`[machine.ts] [rest]`). */
 export async function evaluateMachine<T>(
   positionals: readonly string[],
   options: EvaluateOptions,
-  take: Take<T>,
+  take: (subject: Subject) => T,
 ): Promise<Evaluated<T>> {
-  const { path, option } = positionalsOf(positionals);
+  const { path, rest } = positionalsOf(positionals);
   phase("start");
   const { file, module } = await loadMachine(path);
   phase("load machine");
-  const result = await withPackages(
-    join(dirname(file), LOCK_NAME),
-    { signal: options.signal, write: options.writeLock ?? true, say: (line) => process.stderr.write(`${line}\n`) },
-    (pkgs) => {
-      const evaluation = evalMachine([module], { pkgs });
-      return take(evaluation, option, () => vmOf(evaluation));
-    },
-  );
+  const lockFile = join(dirname(file), LOCK_NAME);
+  const result = await withPackages({ lockFile, onProgress: say, ...options }, (pkgs) => {
+    const evaluation = evalMachine(module, { pkgs });
+    return take({ evaluation, rest, pkgs, vm: () => vmOf(evaluation) });
+  });
+  const locked = Object.keys(result.lock?.packages ?? {}).length;
+  if (result.lockChanged) say(`locked ${locked} packages in ${lockFile}`);
   phase("evaluate");
-  return result;
+  const { value, pkgs, lockChanged } = result;
+  return { value, pkgs, lockFile, lockChanged, locked, store: storeWith(result) };
 }
 
-/** The machine's file may be left out: an argument that is no file is then the option's path. */
-function positionalsOf(positionals: readonly string[]): { path: string; option: string } {
+/** The store, whose builders are isolated by the bubblewrap that the lock pins. */
+function storeWith({ source, mirrors }: Pick<WithPackagesResult<unknown>, "source" | "mirrors">): Store {
+  const root = defaultRoot();
+  return openStore({ root, sandbox: hostSandbox({ root, source, mirrors, onProgress: say }) });
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** The machine's file may be left out: an argument that is no file is then what stands behind it. */
+function positionalsOf(positionals: readonly string[]): { path: string; rest: string } {
   const [first, second] = positionals;
-  if (first === undefined) return { path: "machine.ts", option: "" };
-  if (/\.[cm]?[jt]s$/.test(first) || existsSync(first)) return { path: first, option: second ?? "" };
-  return { path: "machine.ts", option: first };
+  if (first === undefined) return { path: "machine.ts", rest: "" };
+  if (/\.[cm]?[jt]s$/.test(first) || (second !== undefined && existsSync(first)))
+    return { path: first, rest: second ?? "" };
+  return { path: "machine.ts", rest: first };
 }

@@ -17,10 +17,14 @@ export const run: Verb = async (argv, signal) => {
     argv,
   );
   if (parsed === undefined) return 0;
-  const { value } = await evaluateMachine(parsed.positionals, { signal, writeLock: false }, (evaluation, path, vm) => {
-    if (path === "") fail({ code: "usage", message: "explain needs an option's path", fix: usage });
-    return renderExplanation(explain(parsed.values.vm ? vm() : evaluation, path));
-  });
+  const { value } = await evaluateMachine(
+    parsed.positionals,
+    { signal, readOnly: true },
+    ({ evaluation, rest, vm }) => {
+      if (rest === "") fail({ code: "usage", message: "explain needs an option's path", fix: usage });
+      return renderExplanation(explain(parsed.values.vm ? vm() : evaluation, rest));
+    },
+  );
   process.stdout.write(`${value}\n`);
   return 0;
 };

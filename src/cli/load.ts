@@ -52,7 +52,7 @@ async function importFile(file: string): Promise<unknown> {
   const root = new URL("../", import.meta.url);
   const door = (name: string) => fileURLToPath(new URL(name, root));
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const doors = ["lib", "modules", "packages", "store", "vm", "testing"];
+  const doors = ["lib", "modules", "packages", "store", "vm"];
   const jiti = createJiti(import.meta.url, {
     alias: {
       ...Object.fromEntries(doors.map((name) => [`osmod/${name}`, door(`${name}/index.${extension}`)])),

@@ -52,7 +52,13 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
       run: async () => (await import("./lock.ts")).run,
     },
   ],
-  ["why", { summary: "say why a package is part of the machine", run: async () => (await import("./why.ts")).run }],
+  [
+    "why",
+    {
+      summary: "show the dependencies that bring a package into the machine",
+      run: async () => (await import("./why.ts")).run,
+    },
+  ],
   ["version", { summary: "print the version", run: async () => (await import("./version.ts")).run }],
 ]);
 
