@@ -23,6 +23,8 @@ export class ConfigError extends ProblemError {
   /** Note that `what` was being evaluated. @internal */
   passThrough(what: string): void {
     const trace = this.#trace;
+    // A circle already says how evaluation went.
+    if (this.problems[0].code === "infinite-recursion") return;
     // The innermost one is what the problem itself is about.
     if (what === (trace.at(-1) ?? this.problems[0].option)) return;
     trace.push(what);

@@ -22,8 +22,11 @@ const idle = 0;
 const running = 1;
 const done = 2;
 
-/** How many cells may be computed inside each other on one stack; about a quarter of what Node's default stack holds. */
-const maxNesting = 150;
+/**
+ * How many cells may be computed inside each other on one stack: a third of what Node's default stack holds, so that
+ * thunks have room for calls of their own.
+ */
+const maxNesting = 120;
 
 /** A value that is computed when it is first read. */
 export abstract class Cell {
@@ -37,6 +40,11 @@ export abstract class Cell {
   /** The option that the cell belongs to, if it is (a part of) one. */
   option(): string | undefined {
     return undefined;
+  }
+
+  /** What an error says was being evaluated, unless that goes without saying. */
+  context(): string | undefined {
+    return this.describe();
   }
 
   /** True once the value is known. */
@@ -60,9 +68,7 @@ export abstract class Cell {
     places[depth] = undefined;
     depth++;
     try {
-      const value = this.compute();
-      // A thunk may have caught the suspension (or run out of stack in a `try`): its value is then worth nothing.
-      if (suspended !== undefined) throw suspended;
+      const value = returned(this.compute());
       this.#value = value;
       this.#state = done;
       return value;
@@ -83,7 +89,8 @@ export abstract class Cell {
   #explain(error: unknown): unknown {
     if (error instanceof Suspension) return error;
     if (error instanceof ConfigError) {
-      error.passThrough(this.describe());
+      const context = this.context();
+      if (context !== undefined) error.passThrough(context);
       return error;
     }
     // The stack was full before the count was: the same remedy.
@@ -100,6 +107,12 @@ let depth = 0;
 /** Remember which definition the innermost cell is running, for recursions and for errors thrown by thunks. */
 export function at(origin: Origin | undefined): void {
   if (depth > 0) places[depth - 1] = origin;
+}
+
+/** Pass on what a thunk returned, unless it returned because it caught a suspension. */
+export function returned<T>(value: T): T {
+  if (suspended !== undefined) throw suspended;
+  return value;
 }
 
 /** Thrown through everything to the outermost `force`, asking it to compute `cell` first. */
@@ -176,4 +189,25 @@ function recursion(cell: Cell): ConfigError {
     circle.map((step) => ({ what: step.cell.describe(), option: step.cell.option(), origin: step.place })),
     cell.describe(),
   );
+}
+
+/** A computation that has no option of its own: a look at all modules, a question about an option. */
+export class Computation extends Cell {
+  readonly #what: string;
+  readonly #compute: () => unknown;
+
+  constructor(what: string, compute: () => unknown) {
+    super();
+    this.#what = what;
+    this.#compute = compute;
+  }
+  override describe(): string {
+    return this.#what;
+  }
+  override context(): undefined {
+    return undefined;
+  }
+  protected override compute(): unknown {
+    return this.#compute();
+  }
 }

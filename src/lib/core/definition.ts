@@ -15,7 +15,7 @@
  * Wrappers nest in exactly one order, `(mkIf | mkMerge)* mkDefinition? mkOverride? mkOrder? value`; anything else
  * stays in the value and is a problem there (or, for a submodule, means what it says inside).
  */
-import { at, Cell } from "./cell.ts";
+import { at, Cell, returned } from "./cell.ts";
 import type { Loc } from "./loc.ts";
 import { Origin } from "./origin.ts";
 import { conditionNotBoolean, effectivePriority, priorityInThunk } from "./problems.ts";
@@ -86,8 +86,7 @@ export class Condition extends Cell {
   }
 
   override describe(): string {
-    const { origin } = this.#property;
-    return origin === undefined ? "the condition of mkIf" : `the condition of mkIf at ${origin}`;
+    return "the condition of a mkIf";
   }
 
   /** True when the condition holds. */
@@ -305,7 +304,7 @@ function runThunk(loc: Loc | undefined, def: Def, reading: Reading, out: Def[]):
   let { value } = def;
   if (typeof value === "function" && !(reading.takesFunctions && value.length > 0)) {
     at(def.origin);
-    value = (value as () => unknown)();
+    value = returned((value as () => unknown)());
     const inner: Def[] = [];
     // A thunk under a priority or an order has used up what may stand around it.
     peelInto(value, def.origin, def, def.order !== 0 ? 3 : def.priority !== 0 ? 2 : 0, inner);

@@ -1,8 +1,10 @@
 /**
  * Evaluating modules: the untyped entry that the typed interface, data modules and tests share.
  */
-import type { ModuleLike } from "./module.ts";
+
 import { Blueprint } from "./blueprint.ts";
+import { type Cell, Computation } from "./cell.ts";
+import type { ModuleLike } from "./module.ts";
 import { Scope } from "./scope.ts";
 
 /** What evaluation needs. Think twice before adding to it: everything else is a module's business. */
@@ -16,25 +18,31 @@ export interface EvaluateSpec {
 /** An evaluation; nothing is evaluated until it is read. */
 export class RawEvaluation {
   readonly spec: EvaluateSpec;
-  #scope: Scope | undefined;
+  readonly #scope: Cell;
+  readonly #config: Cell;
 
   constructor(spec: EvaluateSpec) {
     this.spec = spec;
+    this.#scope = new Computation("the configuration", () => this.#makeScope());
+    this.#config = new Computation("the configuration", () => this.scope.config);
   }
 
   /** The fixpoint of these modules. */
   get scope(): Scope {
-    this.#scope ??= new Scope({
+    return this.#scope.force() as Scope;
+  }
+
+  #makeScope(): Scope {
+    return new Scope({
       blueprint: new Blueprint(this.spec.modules, this.spec.class),
       loc: undefined,
       context: { specialArgs: this.spec.specialArgs ?? {} },
       args: () => ({ extendModules: (more: { readonly modules: readonly ModuleLike[] }) => this.extendModules(more) }),
     });
-    return this.#scope;
   }
 
   get config(): object {
-    return this.scope.config;
+    return this.#config.force() as object;
   }
   get options(): object {
     return this.scope.root.view();

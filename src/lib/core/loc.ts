@@ -28,9 +28,15 @@ export function locOf(path: readonly string[], base?: Loc): Loc | undefined {
   return path.reduce<Loc | undefined>((parent, name) => new Loc(parent, name), base);
 }
 
-/** A path as a user would write it; names that are no identifiers are quoted. */
+/** A path as a user would write it; names that are no identifiers are quoted, list elements are counted from 0. */
 export function showPath(path: readonly string[]): string {
-  return path.map((name) => (isBare(name) ? name : JSON.stringify(name))).join(".");
+  let text = "";
+  for (const name of path) {
+    const element = /^\[definition \d+-entry (\d+)\]$/.exec(name);
+    if (element !== null) text += `[${Number(element[1]) - 1}]`;
+    else text += (text === "" ? "" : ".") + (isBare(name) ? name : JSON.stringify(name));
+  }
+  return text;
 }
 
 /** A location as a user would write it. */
@@ -38,7 +44,7 @@ export function showLoc(loc: Loc | undefined): string {
   return showPath(names(loc));
 }
 
-/** Placeholders (`*`, `<name>`) and list positions stand for themselves. */
+/** Placeholders (`*`, `<name>`) stand for themselves. */
 function isBare(name: string): boolean {
-  return /^[A-Za-z_$][\w'$-]*$/.test(name) || /^(\*|<.*>|\[definition .*\])$/.test(name);
+  return /^[A-Za-z_$][\w'$-]*$/.test(name) || /^(\*|<.*>)$/.test(name);
 }

@@ -1,7 +1,7 @@
 /**
  * Options in one scope: from the definitions an option was given to its value.
  */
-import { Cell } from "./cell.ts";
+import { Cell, Computation } from "./cell.ts";
 import { Def, peel, resolve, type Survivors, strongest } from "./definition.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import { mergeSurvivors } from "./merge.ts";
@@ -88,7 +88,12 @@ export class OptionNode extends Cell {
    * runs nobody's code. Serves about nine of ten options; `undefined` sends the others the long way.
    */
   static eagerValue(schema: OptionSchema, defs: readonly Def[] | undefined, context: Context): unknown {
-    if (schema.apply !== undefined || schema.readOnly || schema.aliasOf !== undefined || schema.conflict !== undefined) {
+    if (
+      schema.apply !== undefined ||
+      schema.readOnly ||
+      schema.aliasOf !== undefined ||
+      schema.conflict !== undefined
+    ) {
       return undefined;
     }
     if (defs === undefined) return schema.hasDefault ? constantDefault(schema, context) : undefined;
@@ -147,23 +152,6 @@ function constantDefault(schema: OptionSchema, context: Context): unknown {
   return schema.constant.value;
 }
 
-/** A question about an option, asked from outside: a cell of its own, so that it may nest as deep as any value. */
-class Question extends Cell {
-  readonly #what: string;
-  readonly #ask: () => unknown;
-  constructor(what: string, ask: () => unknown) {
-    super();
-    this.#what = what;
-    this.#ask = ask;
-  }
-  override describe(): string {
-    return this.#what;
-  }
-  protected override compute(): unknown {
-    return this.#ask();
-  }
-}
-
 function makeView(node: OptionNode): object {
   const path = names(node.loc);
   const view = { path, loc: path };
@@ -173,7 +161,7 @@ function makeView(node: OptionNode): object {
       get: () => {
         const what = `options.${showLoc(node.loc)}.${name}`;
         if (node.scope.collecting) throw readTooEarly(what, undefined);
-        return new Question(what, ask).force();
+        return new Computation(what, ask).force();
       },
     });
   };

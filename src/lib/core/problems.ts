@@ -8,7 +8,7 @@ import { type ConfigError, configError } from "../config-error.ts";
 import { type Loc, showLoc, showPath } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
-import { type Property, priority as priorities, propertyName } from "./property.ts";
+import { type Property, propertyName } from "./property.ts";
 
 /** The part of a definition that problems show. */
 export interface Shown {
@@ -59,37 +59,39 @@ export function definitionType(
 }
 
 /** Wrappers nested in an order that merging cannot honour; the fix names the right one. */
-export function wrapperNesting(loc: Loc | undefined, def: Shown, property: Property): ConfigError {
+export function wrapperNesting(
+  loc: Loc | undefined,
+  def: Shown & { readonly order: number },
+  property: Property,
+): ConfigError {
   const option = showLoc(loc);
-  const inner = propertyName(property);
   return configError(
     problem({
       code: "wrapper-nesting",
       option,
-      message: `${option}: ${inner} stands inside a wrapper that has to be inside of it`,
-      sites: [
-        (property.origin ?? def.origin).site({ value: print(property), label: "has to be further out" }),
-        defSite(def),
+      message: `${option}: ${propertyName(property)} stands inside a wrapper that it has to stand around`,
+      sites: [(property.origin ?? def.origin).site({ value: print(property) })],
+      notes: [
+        "Wrappers nest in one order: mkIf and mkMerge outside, then one priority, then one order, then the value.",
       ],
-      notes: [nestingRule],
-      fix: nestingFix(property),
+      fix: nestingFix(property, def.order !== 0),
     }),
   );
 }
 
-const nestingRule =
-  "Wrappers nest in one order: mkIf and mkMerge outside, then one priority, then one order, then the value.";
-
-function nestingFix(property: Property): string {
+function nestingFix(property: Property, insideOrder: boolean): string {
+  const outer = insideOrder ? "mkBefore" : "mkForce";
   switch (property.kind) {
     case "if":
-      return "write mkIf(condition, mkForce(value)), not mkForce(mkIf(condition, value)).";
+      return `write mkIf(condition, ${outer}(value)), not ${outer}(mkIf(condition, value)).`;
     case "merge":
-      return "wrap every member of the list: mkMerge([mkForce(a), mkForce(b)]), not mkForce(mkMerge([a, b])).";
+      return `wrap the members of the list: mkMerge([${outer}(a), ${outer}(b)]), not ${outer}(mkMerge([a, b])).`;
     case "override":
-      return "a value has one priority, and it goes around the order: write mkForce(mkBefore(value)); keep one of two priorities.";
+      return insideOrder
+        ? "write mkForce(mkBefore(value)), not mkBefore(mkForce(value))."
+        : "a definition has one priority: keep one of the two.";
     default:
-      return "a value has one order, and it goes inside the priority: write mkForce(mkBefore(value)).";
+      return "a definition has one place among the others: keep one of the two orders.";
   }
 }
 
@@ -341,21 +343,21 @@ export function infiniteRecursion(
   back: string,
 ): ConfigError {
   const option = steps.find((step) => step.option !== undefined)?.option;
-  const shown = steps.length > 12 ? [...steps.slice(0, 8), undefined, ...steps.slice(-3)] : steps;
-  const lines = shown.map((step, i) => {
-    if (step === undefined) return `  → (${steps.length - 11} more)`;
-    return `  ${i === 0 ? " " : "→"} ${step.what}${step.origin === undefined ? "" : `   read on at ${step.origin}`}`;
-  });
+  const names = steps.map((step) => step.what);
+  const shown = names.length > 12 ? [...names.slice(0, 8), `(${names.length - 11} more)`, ...names.slice(-3)] : names;
   return configError(
     problem({
       code: "infinite-recursion",
       ...(option === undefined ? {} : { option }),
       message: `infinite recursion: ${back} needs its own value`,
       sites: steps
-        .flatMap((step) => (step.origin === undefined ? [] : [step.origin.site({ label: step.what })]))
-        .slice(0, 8),
-      notes: [...lines, `  → ${back}`],
-      fix: "break the circle: one of these definitions must not read the next option.",
+        .flatMap((step, i) => {
+          const next = names[i + 1] ?? back;
+          return step.origin === undefined ? [] : [step.origin.site({ label: `${step.what} needs ${next}` })];
+        })
+        .slice(0, 10),
+      notes: [...shown, back].map((name, i) => (i === 0 ? `  ${name}` : `→ ${name}`)),
+      fix: "break the circle: one of these definitions must not read what it leads back to.",
     }),
   );
 }
@@ -387,15 +389,7 @@ export function custom(
   return configError(problem({ code, option: showLoc(loc), message, sites: sites(defs), fix }));
 }
 
-/** Priorities by name, for texts. */
-export const priorityNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(priorities).map(([name, number]) => [number, name]),
-);
-
 function article(description: string): string {
-  const word =
-    /^(boolean|signed|string|list|attribute|lazy|integer|function|submodule|module|floating|path|package|positive|non|value)/;
-  if (/^(one of|null|unsigned|8|16|32|anything|strings|\()/.test(description)) return `a value of type ${description}`;
-  if (/^(integer|attribute|absolute|open|unspecified)/.test(description)) return `an ${description}`;
-  return word.test(description) ? `a ${description}` : `a value of type ${description}`;
+  if (/^(one of|null|anything|strings|\(|value |either)/.test(description)) return `a value of type ${description}`;
+  return `${/^([aeio]|8 bit|unsp)/.test(description) ? "an" : "a"} ${description}`;
 }

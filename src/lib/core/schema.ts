@@ -97,7 +97,8 @@ export class OptionSchema {
     this.readOnly = (single ? first.readOnly : this.first("readOnly")) ?? false;
     this.aliasOf = single ? first.aliasOf : this.first("aliasOf");
     // Nearly every option has one declaration and a type without modules: nothing to merge.
-    const simple = single && first.type !== undefined && first.aliasOf === undefined && first.type.subModules === undefined;
+    const simple =
+      single && first.type !== undefined && first.aliasOf === undefined && first.type.subModules === undefined;
     this.#type = simple ? first.type : undefined;
     this.#conflict = single ? undefined : null;
   }
@@ -215,9 +216,16 @@ function nested(name: string, parts: readonly Declared[]): BrokenSchema {
     const path = names(loc);
     const below = parts
       .filter((part) => !isOption(part))
-      .flatMap(({ tree, origin }) => Object.keys(tree as object).map((key) => ({ path: showPath([...path, key]), origin })));
+      .flatMap(({ tree, origin }) =>
+        Object.keys(tree as object).map((key) => ({ path: showPath([...path, key]), origin })),
+      );
     const wanted = parents.map(({ tree }) => tree.type?.description ?? "unspecified value").join(", ");
-    return optionNested(loc, wanted, parents.map(({ tree, origin }) => tree.origin ?? origin), below);
+    return optionNested(
+      loc,
+      wanted,
+      parents.map(({ tree, origin }) => tree.origin ?? origin),
+      below,
+    );
   });
 }
 

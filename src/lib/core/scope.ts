@@ -10,14 +10,15 @@
  */
 import type { Problem } from "../../problems/index.ts";
 import { ConfigError } from "../config-error.ts";
-import { type Blueprint, type Prepared } from "./blueprint.ts";
-import { Cell } from "./cell.ts";
+import type { Blueprint, Prepared } from "./blueprint.ts";
+import { at, Cell } from "./cell.ts";
 import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
 import { GroupNode } from "./group.ts";
 import { internalSchema } from "./internal.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import type { Entry } from "./module.ts";
 import type { OptionNode } from "./node.ts";
+import type { Origin } from "./origin.ts";
 import { definitionNotGroup, optionUnknown, wrapperAtGroup } from "./problems.ts";
 import { Property, priority } from "./property.ts";
 import { GroupSchema, OptionSchema, optionAt } from "./schema.ts";
@@ -162,7 +163,7 @@ export class Scope {
     for (let i = 0; i < inner; i++) this.#entryDefs(speaking[i] as Entry, defs);
     for (let i = outer.length - 1; i >= 0; i--) {
       const def = outer[i] as Def;
-      pushDown(typeof def.value === "function" ? new Def(this.#call(def.value), def.origin) : def, defs);
+      pushDown(typeof def.value === "function" ? new Def(this.#call(def.value, def.origin), def.origin) : def, defs);
     }
     for (let i = inner; i < speaking.length; i++) this.#entryDefs(speaking[i] as Entry, defs);
     return defs;
@@ -172,14 +173,16 @@ export class Scope {
     const { config, defaults, freeformType } = fields;
     if (freeformType !== undefined) this.internal.add("freeformType", new Def(freeformType, origin));
     if (defaults !== undefined) {
-      pushDown(new Def(this.#call(defaults), origin, undefined, 0, priority.computedDefault), defs);
+      pushDown(new Def(this.#call(defaults, origin), origin, undefined, 0, priority.computedDefault), defs);
     }
-    if (config !== undefined) pushDown(new Def(this.#call(config), origin), defs);
+    if (config !== undefined) pushDown(new Def(this.#call(config, origin), origin), defs);
   }
 
   /** A module function is called with the arguments; what it reads of the options there is read too early. */
-  #call(value: unknown): unknown {
-    return typeof value === "function" ? (value as (args: object) => unknown)(this.args) : value;
+  #call(value: unknown, origin: Origin): unknown {
+    if (typeof value !== "function") return value;
+    at(origin);
+    return (value as (args: object) => unknown)(this.args);
   }
 
   #distribute(defs: readonly Def[]): void {
@@ -194,7 +197,9 @@ export class Scope {
     for (const def of defs) {
       const { value } = def;
       if (!isGroup(value)) {
-        this.#report(value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def));
+        this.#report(
+          value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def),
+        );
         continue;
       }
       for (const name of Object.keys(value)) {
@@ -238,7 +243,12 @@ export class Scope {
       const [{ group, name }] = items as [Unmatched];
       const near = nearest(name, [...group.schema.children.keys()]);
       const note = this.root.schema.children.size === 0 ? "No module declares any option here." : undefined;
-      return optionUnknown([...names(group.loc), name], items.map(({ def }) => def), near, note);
+      return optionUnknown(
+        [...names(group.loc), name],
+        items.map(({ def }) => def),
+        near,
+        note,
+      );
     });
     return problems as [Problem, ...Problem[]];
   }
@@ -271,6 +281,9 @@ class ScopeCell extends Cell {
   }
   override describe(): string {
     return this.#scope.loc === undefined ? "the configuration" : `the options of ${showLoc(this.#scope.loc)}`;
+  }
+  override context(): string | undefined {
+    return this.#scope.loc === undefined ? undefined : this.describe();
   }
   protected override compute(): unknown {
     return this.#scope.complete();

@@ -1,14 +1,14 @@
 /**
  * "Did you mean": the names nearest to one that does not exist.
  *
- * Up to 99 candidates, the three nearest are offered whatever their distance would be in a small set, but no nearer than
- * half of the name's length apart; in larger sets only names at most two edits away, since there something is always near.
+ * In small sets, names that differ in up to a third of their letters are offered, three at most; in larger sets only those
+ * at most two edits away, since there something is always near.
  */
 const offered = 3;
 
 /** The candidates that a misspelt name may have meant, nearest first. */
 export function nearest(name: string, candidates: readonly string[]): string[] {
-  const limit = candidates.length < 100 ? Math.max(2, Math.ceil(name.length / 2)) : 2;
+  const limit = candidates.length < 100 ? Math.max(2, Math.floor(name.length / 3)) : 2;
   return candidates
     .map((candidate) => ({ candidate, edits: distance(name, candidate, limit) }))
     .filter(({ edits }) => edits <= limit)

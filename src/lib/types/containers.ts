@@ -18,7 +18,8 @@ export function listOf(element: Type): Type {
     description: () => `list of ${phrase(element, "noun", "composite")}`,
     descriptionClass: "composite",
     check: Array.isArray,
-    isEager: (value) => Array.isArray(value) && value.every((item) => element.isEager(item)),
+    isEager: (value) =>
+      element.keepsValue && Array.isArray(value) && value.every((item) => isPrimitive(item) && element.check(item)),
     merge: (at, defs) => mergeList(at, element, defs),
     emptyValue: () => Object.freeze([]),
     emptyText: [],
@@ -53,7 +54,8 @@ function mergeList(at: At, element: Type, defs: readonly Def[]): readonly unknow
     const mayBeLazy = lazyLists.has(items);
     for (let m = 0; m < items.length; m++) {
       // A list made by merging may have elements that are still to be computed.
-      const item = mayBeLazy && Object.getOwnPropertyDescriptor(items, m)?.get !== undefined ? () => items[m] : items[m];
+      const item =
+        mayBeLazy && Object.getOwnPropertyDescriptor(items, m)?.get !== undefined ? () => items[m] : items[m];
       // Most elements are text or numbers.
       if (element.keepsValue && isPrimitive(item) && element.check(item)) {
         list.push(item);

@@ -58,11 +58,18 @@ function evaluate(blueprint: Blueprint, settings: SubmoduleSettings, at: At, def
   const { specialArgs } = settings;
   return scopeOf({
     blueprint:
-      modules.length === 0 ? blueprint : new Blueprint([...blueprint.modules, ...modules.map(asImport)], settings.class),
+      modules.length === 0
+        ? blueprint
+        : new Blueprint([...blueprint.modules, ...modules.map(asImport)], settings.class),
     loc: at.loc,
-    context: specialArgs === undefined ? at.context : { ...at.context, specialArgs: { ...at.context.specialArgs, ...specialArgs } },
+    context:
+      specialArgs === undefined
+        ? at.context
+        : { ...at.context, specialArgs: { ...at.context.specialArgs, ...specialArgs } },
     // What is left of a definition at an option stands for itself inside: its priority has been dealt with.
-    defs: plain.map((def) => (def.priority === 0 && def.order === 0 && def.base === priority.plain ? def : new Def(def.value, def.origin))),
+    defs: plain.map((def) =>
+      def.priority === 0 && def.order === 0 && def.base === priority.plain ? def : new Def(def.value, def.origin),
+    ),
   }).config;
 }
 
@@ -80,7 +87,10 @@ function asImport(def: Def): ModuleLike {
 function extender(spec: ScopeSpec): (more: { readonly modules: readonly ModuleLike[] }) => object {
   return ({ modules }) => {
     const { blueprint } = spec;
-    const scope = scopeOf({ ...spec, blueprint: new Blueprint([...blueprint.modules, ...modules], blueprint.expectedClass) });
+    const scope = scopeOf({
+      ...spec,
+      blueprint: new Blueprint([...blueprint.modules, ...modules], blueprint.expectedClass),
+    });
     return {
       get config(): object {
         return scope.config;
@@ -113,8 +123,13 @@ function placeholderArgs(blueprint: Blueprint): object {
   return {
     name,
     get config(): object {
-      return new Scope({ blueprint, loc: undefined, context: { specialArgs: {} }, args: () => ({ name }), unchecked: true })
-        .config;
+      return new Scope({
+        blueprint,
+        loc: undefined,
+        context: { specialArgs: {} },
+        args: () => ({ name }),
+        unchecked: true,
+      }).config;
     },
   };
 }

@@ -1,0 +1,215 @@
+import { describe, expect, it } from "vitest";
+import { dataModule, declareOptions, defineModule, evalModules, mkOption, raw, t, using } from "../../src/lib/index.ts";
+import { ProblemError, renderProblems } from "../../src/problems/index.ts";
+
+const types = {
+  bool: t.bool,
+  str: t.str,
+  int: t.int,
+  number: t.number,
+  path: t.path,
+  lines: t.lines,
+  json: t.json,
+  anything: t.anything,
+  raw: t.raw,
+  attrs: t.attrs,
+  unspecified: t.unspecified,
+  enum: t.enum(["a", 1]),
+  listOf: t.listOf(t.str),
+  attrsOf: t.attrsOf(t.str),
+  lazyAttrsOf: t.lazyAttrsOf(t.int),
+  nullOr: t.nullOr(t.int),
+  either: t.either(t.int, t.listOf(t.str)),
+  submodule: t.submodule({ a: mkOption({ type: t.int, default: 1 }) }),
+  freeform: t.freeform({ a: mkOption({ type: t.int, default: 1 }) }, t.json),
+  attrTag: t.attrTag({ a: mkOption({ type: t.int }) }),
+  coercedTo: t.coercedTo(t.int, String, t.str),
+  functionTo: t.functionTo(t.int),
+  deferredModule: t.deferredModule,
+} as const;
+
+function cyclic(): object {
+  const object: Record<string, unknown> = { a: 1 };
+  object["self"] = object;
+  return object;
+}
+class Custom {
+  readonly a = 1;
+}
+
+const values: { readonly [name: string]: () => unknown } = {
+  undefined: () => undefined,
+  NaN: () => Number.NaN,
+  Infinity: () => Number.POSITIVE_INFINITY,
+  bigint: () => 10n,
+  symbol: () => Symbol("s"),
+  "a class": () => Custom,
+  "an instance": () => new Custom(),
+  "a function with a parameter": () => (x: unknown) => x,
+  "a thunk of itself": () => {
+    const self = (): unknown => self;
+    return self;
+  },
+  "a cyclic object": cyclic,
+  "a date": () => new Date(0),
+  "a map": () => new Map([["a", 1]]),
+  "a promise": () => Promise.resolve(1),
+  "a throwing getter": () => ({
+    get a(): never {
+      throw new Error("boom");
+    },
+  }),
+  "a throwing thunk": () => () => {
+    throw new TypeError("boom");
+  },
+  "a thunk that throws no error": () => () => {
+    throw "text";
+  },
+  "a revoked proxy": () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    return proxy;
+  },
+  "a proxy that throws": () =>
+    new Proxy(
+      {},
+      {
+        ownKeys: () => {
+          throw new Error("trap");
+        },
+        get: () => {
+          throw new Error("trap");
+        },
+      },
+    ),
+  "an object without prototype": () => Object.assign(Object.create(null), { a: 1 }),
+  "names of the prototype": () =>
+    JSON.parse('{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}}'),
+  "a sparse list": () => new Array(3),
+  "a list with a hole in its prototype": () => Object.setPrototypeOf([1], null),
+  "deep nesting": () => {
+    let value: unknown = 1;
+    for (let i = 0; i < 20_000; i++) value = { a: value };
+    return value;
+  },
+};
+
+const handedOver = new Set(["raw", "attrs", "unspecified", "anything"]);
+
+/** Read everything there is. */
+function readAll(value: unknown, seen = new Set<unknown>(), depth = 0): void {
+  if (typeof value !== "object" || value === null || seen.has(value) || depth > 50) return;
+  seen.add(value);
+  for (const key of Object.keys(value)) readAll((value as Record<string, unknown>)[key], seen, depth + 1);
+}
+
+describe("a hostile value as a definition", () => {
+  for (const [typeName, type] of Object.entries(types)) {
+    it(`gives a value or a problem where the type is ${typeName}`, () => {
+      for (const make of Object.values(values)) {
+        const options = declareOptions({ x: mkOption({ type }) });
+        const base = using().declare(options).defineModule({});
+        const evaluation = evalModules({
+          modules: [base, defineModule<typeof options>({ config: { x: make() as never } })],
+        });
+        try {
+          const value: unknown = evaluation.config.x;
+          // What is not looked into is handed over as it came, throwing getters and all.
+          if (!handedOver.has(typeName)) readAll(value);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ProblemError);
+          expect(renderProblems((error as ProblemError).problems)).toContain("error:");
+        }
+        expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+      }
+    });
+  }
+
+  it("gives a problem in place of a whole configuration", () => {
+    for (const make of Object.values(values)) {
+      const evaluation = raw.evaluate({
+        modules: [new raw.ModuleRecord({ config: make() }), new raw.ModuleRecord({ options: {} })],
+      });
+      try {
+        readAll(evaluation.config);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+      }
+      expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+    }
+  });
+
+  it("cannot pollute a prototype through data files", () => {
+    const data: unknown = JSON.parse('{"x": {"__proto__": "a", "constructor": "b"}, "__proto__": {"y": 1}}');
+    const options = declareOptions({ x: mkOption({ type: t.attrsOf(t.str), default: {} }) });
+    const base = using().declare(options).defineModule({});
+    const evaluation = evalModules({ modules: [base, dataModule("x.json", data)] });
+    expect(() => evaluation.config).toThrow(/__proto__ does not exist/);
+    const onlyX = evalModules({ modules: [base, dataModule("x.json", { x: (data as { x: object }).x })] });
+    expect(Object.keys(onlyX.config.x)).toEqual(["__proto__", "constructor"]);
+    expect(Object.getPrototypeOf(onlyX.config.x)).toBe(Object.prototype);
+  });
+});
+
+describe("a chain of options", () => {
+  const chain = (length: number) => {
+    const names = Array.from({ length }, (_, i) => `v${i}`);
+    return raw.evaluate({
+      modules: [
+        new raw.ModuleRecord({
+          options: Object.fromEntries(names.map((name) => [name, new raw.OptionDecl({ type: raw.int })])),
+          config: ({ config }: { config: Record<string, number> }) =>
+            Object.fromEntries(names.map((name, i) => [name, i === 0 ? 0 : () => (config[`v${i - 1}`] as number) + 1])),
+        }),
+      ],
+    }).config as Record<string, number>;
+  };
+
+  it("may be thousands deep", () => {
+    expect(chain(4000)["v3999"]).toBe(3999);
+    expect(chain(20_000)["v19999"]).toBe(19_999);
+  });
+
+  it("that closes to a circle is a problem however long it is", () => {
+    const length = 3000;
+    const names = Array.from({ length }, (_, i) => `v${i}`);
+    const { config } = raw.evaluate({
+      modules: [
+        new raw.ModuleRecord({
+          options: Object.fromEntries(names.map((name) => [name, new raw.OptionDecl({ type: raw.int })])),
+          config: (args: { config: Record<string, number> }) =>
+            Object.fromEntries(
+              names.map((name, i) => [name, () => (args.config[`v${(i + 1) % length}`] as number) + 1]),
+            ),
+        }),
+      ],
+    });
+    expect(() => (config as Record<string, unknown>)["v7"]).toThrow(/infinite recursion/);
+  });
+
+  it("cannot be cut short by a thunk that catches everything", () => {
+    const names = Array.from({ length: 2000 }, (_, i) => `v${i}`);
+    const { config } = raw.evaluate({
+      modules: [
+        new raw.ModuleRecord({
+          options: Object.fromEntries(names.map((name) => [name, new raw.OptionDecl({ type: raw.int })])),
+          config: (args: { config: Record<string, number> }) =>
+            Object.fromEntries(
+              names.map((name, i) => [
+                name,
+                () => {
+                  if (i === 0) return 0;
+                  try {
+                    return (args.config[`v${i - 1}`] as number) + 1;
+                  } catch {
+                    return -1;
+                  }
+                },
+              ]),
+            ),
+        }),
+      ],
+    });
+    expect((config as Record<string, unknown>)["v1999"]).toBe(1999);
+  });
+});
