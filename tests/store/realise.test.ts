@@ -257,6 +257,17 @@ describe.skipIf(sandbox === undefined)("building", { timeout: 60_000 }, () => {
     expect(garbage()).toEqual([]);
   });
 
+  it("says what to do with what no environment can hold", async () => {
+    const large = await problems(store.realise([shell("large", "", { env: { x: "y".repeat(200_000) } })]));
+    expect(large[0]).toMatchObject({ code: "builder-environment-too-large" });
+    expect(large[0]?.fix).toContain("passAsFile");
+    const odd = await problems(store.realise([shell("odd", "", { env: { "a=b": "" } })]));
+    expect(odd[0]?.message).toBe('odd has the variable "a=b", which no environment can hold');
+    const filed = shell("filed", "cat $xPath > $out", { env: { x: "y".repeat(200_000), passAsFile: "x" } });
+    await store.realise([filed]);
+    expect(read(filed)).toHaveLength(200_000);
+  });
+
   it("checks fixed outputs before anything of them enters the store", async () => {
     const fixed = (name: string, script: string, content: string, mode: "flat" | "recursive" = "flat") =>
       shell(name, script, { fixedOutput: { hash: toHex(sha256(content)), algo: "sha256", mode } });

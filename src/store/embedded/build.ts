@@ -3,7 +3,6 @@
  *
  * The caller holds the claims on the outputs and has made the inputs valid.
  */
-import { spawn } from "node:child_process";
 import {
   chmodSync,
   closeSync,
@@ -15,7 +14,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { availableParallelism } from "node:os";
-import type { Readable } from "node:stream";
 import { type Problem, ProblemError, problem } from "../../problems/index.ts";
 import type { Derivation } from "../objects.ts";
 import { type StorePath, storeBaseName } from "../path.ts";
@@ -28,6 +26,7 @@ import { referencesGraphs } from "./references-graph.ts";
 import { SANDBOX_ETC, type SandboxInput, sandboxArgv } from "./sandbox.ts";
 import type { Scratch } from "./scratch.ts";
 import type { State } from "./state.ts";
+import { supervise } from "./supervise.ts";
 import { removeTree } from "./trees.ts";
 
 /** How to run a builder. */
@@ -111,7 +110,7 @@ async function run(state: State, drv: Derivation, argv: readonly string[], optio
   const log = openSync(file, "w", 0o644);
   const follower = options.onLine === undefined ? undefined : new LogFollower(file, options.onLine);
   try {
-    const [code, signal] = await supervise(argv, log, options.signal);
+    const [code, signal] = await supervise(argv, log, options.signal).catch(notStarted);
     options.signal.throwIfAborted();
     if (code !== 0) throw new ProblemError([failure(state, drv, file, code, signal)]);
   } finally {
@@ -120,60 +119,19 @@ async function run(state: State, drv: Derivation, argv: readonly string[], optio
   }
 }
 
-/**
- * Run a program in a process group of its own until it ends, with all it started; a signal kills the whole group.
- *
- * Bubblewrap reports the builder's end at once, and what the builder left in the background is killed only then. Every
- * one of them has inherited descriptor 3, a pipe nobody writes to, so its end is the end of the last of them: nothing
- * can still write to an output that is being hashed.
- */
-function supervise(
-  argv: readonly string[],
-  log: number,
-  signal: AbortSignal,
-): Promise<[code: number | null, signal: NodeJS.Signals | null]> {
-  return new Promise((resolve, reject) => {
-    const [program = "", ...args] = argv;
-    const child = withUmask(() =>
-      spawn(program, args, { cwd: "/", env: {}, stdio: ["ignore", log, log, "pipe"], detached: true }),
-    );
-    const kill = (): void => {
-      try {
-        // Bubblewrap's death is that of the namespace's first process, and so of everything in it.
-        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-      } catch {
-        // It has ended meanwhile.
-      }
-    };
-    signal.addEventListener("abort", kill);
-    if (signal.aborted) kill();
-    child.once("error", (error) => {
-      signal.removeEventListener("abort", kill);
-      reject(
-        new ProblemError([sandboxUnavailable(`${program} cannot be started (${error.message})`)], { cause: error }),
-      );
-    });
-    (child.stdio[3] as Readable).resume();
-    child.once("close", (code, killedBy) => {
-      signal.removeEventListener("abort", kill);
-      resolve([code, killedBy]);
-    });
-  });
+/** The sandbox itself did not come into being. */
+function notStarted(error: NodeJS.ErrnoException): never {
+  const why = error.code === "E2BIG" ? tooLarge() : sandboxUnavailable(`it cannot be started (${error.message})`);
+  throw new ProblemError([why], { cause: error });
 }
 
-/** Builders see the same umask everywhere; it is inherited, and only the main thread may change it. */
-function withUmask<T>(work: () => T): T {
-  let before: number | undefined;
-  try {
-    before = process.umask(0o022);
-  } catch {
-    return work();
-  }
-  try {
-    return work();
-  } finally {
-    process.umask(before);
-  }
+/** The kernel takes 128 KiB for one argument or variable, and a few MiB for all. */
+function tooLarge(): Problem {
+  return problem({
+    code: "builder-environment-too-large",
+    message: "the builder's arguments or variables are larger than the kernel allows",
+    fix: "Name the large variables in `passAsFile` (each becomes a file, and $<name>Path says which), or write them to the store first.",
+  });
 }
 
 function failure(state: State, drv: Derivation, log: string, code: number | null, signal: string | null): Problem {

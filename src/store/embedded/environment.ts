@@ -5,6 +5,7 @@
  * and those nobody overrides. `passAsFile` names variables that are too large for an environment; each becomes a file,
  * and `<name>Path` says which.
  */
+import { fail } from "../../problems/index.ts";
 import { encodeBase32 } from "../base32.ts";
 import { sha256 } from "../hash.ts";
 import type { Derivation } from "../objects.ts";
@@ -38,6 +39,7 @@ export function builderEnvironment(drv: Derivation, cores: number): BuilderEnvir
   ]);
   const files = new Map<string, string>();
   for (const [name, value] of drv.data.env) {
+    if (!/^[^=\0]+$/.test(name) || (value.includes("\0") && !asFile.has(name))) unusable(drv, name);
     if (!asFile.has(name)) {
       env.set(name, fill(value));
       continue;
@@ -52,6 +54,14 @@ export function builderEnvironment(drv: Derivation, cores: number): BuilderEnvir
   env.set("NIX_LOG_FD", "2");
   env.set("TERM", "xterm-256color");
   return { env, files, args: drv.data.args.map(fill) };
+}
+
+function unusable(drv: Derivation, name: string): never {
+  fail({
+    code: "derivation-invalid",
+    message: `${drv.name} has the variable ${JSON.stringify(name)}, which no environment can hold`,
+    fix: "A name has neither = nor zero bytes, a value no zero bytes; put such data into a file (`passAsFile`).",
+  });
 }
 
 function filler(drv: Derivation): (text: string) => string {
