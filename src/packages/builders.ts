@@ -25,17 +25,17 @@ export function scriptDerivation(
   env: { readonly [name: string]: string | StoreObject } = {},
   asFiles: readonly string[] = [],
 ): Derivation {
-  const busybox = `${tools.busybox}/bin/busybox`;
+  const busybox = tools.busybox.path;
   // A kernel takes 128 KiB at most for one variable; long before that a file is the better place.
   const inFile = script.length > 32_000;
   const passAsFile = [...asFiles, ...(inFile ? ["script"] : [])].join(" ");
   return tools.scope.derivation({
     name,
     system: SYSTEM,
-    builder: busybox,
+    builder: `${busybox}/bin/busybox`,
     args: inFile ? ["sh", "-ec", '. "$scriptPath"'] : ["sh", "-ec", script],
     env: {
-      PATH: `${tools.busybox}/bin`,
+      PATH: `${busybox}/bin`,
       ...env,
       ...(inFile ? { script } : {}),
       ...(passAsFile === "" ? {} : { passAsFile }),

@@ -46,7 +46,7 @@ export function parseParagraphs(text: string, file: string): readonly Paragraph[
     const colon = line.indexOf(":");
     if (colon <= 0) malformed(file, index + 1, "a line that is neither `Field: value` nor a continuation");
     current = line.slice(0, colon).toLowerCase();
-    if (/[\s\u0000-\u001f]/.test(current)) malformed(file, index + 1, "a field name with blanks");
+    if (!/^[!-9;-~]+$/.test(current)) malformed(file, index + 1, "a field name with blanks or odd characters");
     if (fields.has(current)) malformed(file, index + 1, `the field ${line.slice(0, colon)} for a second time`);
     fields.set(current, line.slice(colon + 1).trim());
   }

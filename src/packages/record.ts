@@ -51,7 +51,7 @@ export const FIELD_NAMES: { readonly [field in RelationField]: string } = {
 };
 
 /** Names of Debian packages, virtual ones included. */
-export const PACKAGE_NAME = /^[a-z0-9][a-z0-9+.-]+$/;
+export const PACKAGE_NAME = /^[a-z0-9][a-z0-9+.-]*$/;
 
 const parsed = new WeakMap<PackageRecord, Map<RelationField, readonly RelationGroup[]>>();
 

@@ -11,7 +11,14 @@ export class Apt {
   readonly #options: string[];
 
   constructor(root: string, packages: string) {
-    for (const dir of ["lists/partial", "cache/archives/partial", "etc/sources.list.d", "etc/preferences.d", "etc/apt.conf.d", "archive"]) {
+    for (const dir of [
+      "lists/partial",
+      "cache/archives/partial",
+      "etc/sources.list.d",
+      "etc/preferences.d",
+      "etc/apt.conf.d",
+      "archive",
+    ]) {
       mkdirSync(join(root, dir), { recursive: true });
     }
     writeFileSync(join(root, "status"), "");
@@ -50,6 +57,10 @@ export class Apt {
 
   #run(args: string[]): string {
     const env = { PATH: process.env.PATH ?? "", APT_CONFIG: "/dev/null", LC_ALL: "C", HOME: "/nonexistent" };
-    return execFileSync("apt-get", [...this.#options, ...args], { encoding: "utf8", env, stdio: ["ignore", "pipe", "pipe"] });
+    return execFileSync("apt-get", [...this.#options, ...args], {
+      encoding: "utf8",
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
   }
 }
