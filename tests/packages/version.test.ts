@@ -72,15 +72,18 @@ describe("versions", () => {
     () => {
       const pairs = fc.sample(fc.tuple(version, version), { numRuns: 300, seed: 13 });
       // One shell for all comparisons: three hundred processes of our own would take seconds.
-    const script = pairs
-      .map(([a, b]) => `for op in lt eq gt; do dpkg --compare-versions '${a}' $op '${b}' 2>/dev/null && echo $op && break; done || echo refused`)
-      .join("\n");
-    const answers = execFileSync("sh", ["-c", script], { encoding: "utf8" }).trim().split("\n");
-    const ours = pairs.map(([a, b], i) =>
-      answers[i] === "refused" ? "refused" : ["lt", "eq", "gt"][Math.sign(compareVersions(a, b)) + 1],
-    );
-    expect(answers.filter((answer) => answer === "refused").length).toBeLessThan(30);
-    expect(ours).toEqual(answers);
+      const script = pairs
+        .map(
+          ([a, b]) =>
+            `for op in lt eq gt; do dpkg --compare-versions '${a}' $op '${b}' 2>/dev/null && echo $op && break; done || echo refused`,
+        )
+        .join("\n");
+      const answers = execFileSync("sh", ["-c", script], { encoding: "utf8" }).trim().split("\n");
+      const ours = pairs.map(([a, b], i) =>
+        answers[i] === "refused" ? "refused" : ["lt", "eq", "gt"][Math.sign(compareVersions(a, b)) + 1],
+      );
+      expect(answers.filter((answer) => answer === "refused").length).toBeLessThan(30);
+      expect(ours).toEqual(answers);
     },
     20_000,
   );
