@@ -58,6 +58,11 @@ export function methodAlgo(mode: FixedMode, hash: Hash): string {
   return mode === "recursive" ? `r:${hash.algo}` : hash.algo;
 }
 
+/** True for the text of exactly one store path. */
+export function isStorePath(text: string): boolean {
+  return PATH.test(text);
+}
+
 /** Split a store path, or undefined when the text is not exactly one. */
 export function parseStorePath(text: string): { readonly hash: string; readonly name: string } | undefined {
   const match = PATH.exec(text);

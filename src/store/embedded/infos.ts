@@ -5,9 +5,9 @@
  * validity is never claimed for something half-made; an object without a file is garbage. No index, no database: a
  * lookup is two calls of `lstat`, and several processes need no agreement.
  */
-import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { fail } from "../../problems/index.ts";
-import { parseStorePath, STORE_DIR, type StorePath } from "../path.ts";
+import { isStorePath, STORE_DIR, type StorePath } from "../path.ts";
 import type { PathInfo } from "../store.ts";
 import { infoFile, type Layout, physicalPath } from "./layout.ts";
 import { thisOwner } from "./owner.ts";
@@ -25,8 +25,10 @@ export class Infos {
 
   /** True when the path is registered and there; text that is no store path is not. */
   isValid(path: StorePath): boolean {
-    if (parseStorePath(path) === undefined) return false;
-    return exists(infoFile(this.#layout, path)) && exists(physicalPath(this.#layout, path));
+    if (!isStorePath(path)) return false;
+    if (!existsSync(this.#layout.infos + path.slice(STORE_DIR.length))) return false;
+    // An object may be a symlink to nowhere, which is there all the same.
+    return lstatSync(physicalPath(this.#layout, path), { throwIfNoEntry: false }) !== undefined;
   }
 
   /** What was registered, or undefined when the path is not valid. */
@@ -79,10 +81,6 @@ export class Infos {
     }
     return [...found].sort();
   }
-}
-
-function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 function parse(path: StorePath, text: string): PathInfo {
