@@ -83,7 +83,7 @@ export class GroupNode {
       else if (schema instanceof GroupSchema) define(object, name, () => this.group(name).object());
       else define(object, name, () => this.#fail(schema, name));
     }
-    if (!this.scope.collecting && !this.scope.hasFreeform) Object.freeze(object);
+    this.scope.finished(object);
     return object;
   }
 

@@ -55,6 +55,8 @@ export class Scope {
   readonly #spec: ScopeSpec;
   readonly #prepared: Prepared;
   #args: object | undefined;
+  /** Objects that were handed out before all their members were known; nearly always none. */
+  #unfrozen: object[] | undefined;
   #internal: GroupNode | undefined;
   #unmatched: Unmatched[] | undefined;
   #problems: Problem[] | undefined;
@@ -66,6 +68,7 @@ export class Scope {
     this.root = new GroupNode(this, this.#prepared.schema, spec.loc);
     this.#distribute(this.#definitions(spec.defs ?? noDefs));
     this.collecting = false;
+    if (!this.hasFreeform) this.#freeze();
   }
 
   get loc(): Loc | undefined {
@@ -75,7 +78,7 @@ export class Scope {
     return this.#spec.context;
   }
   get hasFreeform(): boolean {
-    return this.#prepared.hasFreeform;
+    return this.#prepared.hasFreeform || this.#internal?.hasDefinition("freeformType") === true;
   }
   /** The modules, in the order of merging. */
   get entries(): readonly Entry[] {
@@ -113,6 +116,20 @@ export class Scope {
     if (!this.collecting && this.#needsCheck && !this.#check().isDone) this.#check().force();
   }
 
+  /** Freeze an object with a member for each option; later, if members may still be added or change. @internal */
+  finished(object: object): void {
+    if (!this.collecting && (!this.hasFreeform || this.#checked?.isDone === true)) Object.freeze(object);
+    else {
+      this.#unfrozen ??= [];
+      this.#unfrozen.push(object);
+    }
+  }
+
+  #freeze(): void {
+    for (const object of this.#unfrozen ?? []) Object.freeze(object);
+    this.#unfrozen = undefined;
+  }
+
   /** Check, and add what the free-form type makes of unknown definitions. @internal */
   complete(): object {
     if (this.#problems !== undefined) throw new ConfigError(this.#problems as [Problem, ...Problem[]]);
@@ -127,7 +144,9 @@ export class Scope {
       });
       this.root.addFreeform(freeform.merge({ loc: this.loc, context: this.context }, defs) as object);
     }
-    return this.root.object();
+    const config = this.root.object();
+    this.#freeze();
+    return config;
   }
 
   /** The option at a path of this scope, if there is one. */
@@ -147,8 +166,7 @@ export class Scope {
 
   /** The type of definitions that no option takes, or `null`. */
   freeformType(): Type | null {
-    const isSet = this.hasFreeform || this.#internal?.hasDefinition("freeformType") === true;
-    return isSet ? (this.internal.option("freeformType").force() as Type | null) : null;
+    return this.hasFreeform ? (this.internal.option("freeformType").force() as Type | null) : null;
   }
 
   #mustCheck(): boolean {

@@ -168,7 +168,7 @@ export type In<T> = T extends { readonly [$input]: infer D }
   : T extends { readonly [$kind]: "list"; readonly [$elem]: infer E }
     ? Lazy<readonly Def<In<E>>[]>
     : T extends { readonly [$kind]: "attrs"; readonly [$elem]: infer E }
-      ? Lazy<{ readonly [name: string]: Def<In<E>> }> | Each<In<E>>
+      ? Lazy<{ readonly [name: string]: Def<In<E>> }> | Each<Def<In<E>>>
       : T extends { readonly [$kind]: "null"; readonly [$elem]: infer E }
         ? In<E> | null | (() => Val<E> | null)
         : T extends { readonly [$kind]: "either"; readonly [$elem]: infer A; readonly [$elem2]: infer B }
