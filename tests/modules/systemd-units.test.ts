@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { define, mkBefore, mkForce } from "../../src/lib/index.ts";
-import { type Definitions, machine, problemOf } from "./support/rendered.ts";
+import { type Definitions, machine, problemOf, stubPackages } from "./support/rendered.ts";
 import { judge, tool } from "./support/tools.ts";
 
 const units = (definitions: Definitions) => machine(definitions).unitFiles();
@@ -86,6 +86,19 @@ describe("a service", () => {
     });
     expect(files["a.service"]).toContain('Environment="PATH=/opt/a/bin:/opt/a/sbin:/run/wrappers/bin:');
     expect(files["b.service"]).toContain('Environment="PATH=/only"');
+  });
+
+  it("has the packages of its `path` in the system, where PATH finds them already", () => {
+    const { pkgs } = stubPackages();
+    const m = machine({
+      systemd: {
+        services: { a: { path: [pkgs["curl"]!, pkgs.writeTree("tools", {})], serviceConfig: { ExecStart: "/a" } } },
+      },
+    });
+    expect(m.config.environment.systemPackages.map((one) => one.name)).toContain("curl");
+    expect(m.unitFiles()["a.service"]).toMatch(
+      /Environment="PATH=\/nix\/store\/\w+-tools\/bin:\S+-tools\/sbin:\/run\/wrappers/,
+    );
   });
 
   it("says what a switch does with it only where that is not the usual", () => {
@@ -222,20 +235,12 @@ describe("systemd itself", () => {
 
   it("does none of the work of machines that are upgraded in place, unless asked to", () => {
     const standard = units({});
-    for (const unit of [
-      "ldconfig.service",
-      "systemd-firstboot.service",
-      "apt-daily.timer",
-      "systemd-sysusers.service",
-    ]) {
+    for (const unit of ["ldconfig.service", "systemd-firstboot.service", "systemd-sysusers.service"]) {
       expect(standard[unit], unit).toBe("→ /dev/null");
     }
-    const maintained = units({
-      systemd: { periodicMaintenance: true, units: { "ldconfig.service": { enable: true } } },
-    });
-    expect(maintained["apt-daily.timer"]).toBeUndefined();
-    expect(maintained["ldconfig.service"]).toBeUndefined();
-    expect(maintained["systemd-firstboot.service"]).toBe("→ /dev/null");
+    const debugging = units({ systemd: { units: { "sys-kernel-debug.mount": { enable: true } } } });
+    expect(debugging["sys-kernel-debug.mount"]).toBeUndefined();
+    expect(debugging["sys-kernel-tracing.mount"]).toBe("→ /dev/null");
   });
 
   it("masks what it is told to", () => {

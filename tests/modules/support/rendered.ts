@@ -54,7 +54,11 @@ export function stubPackages(): { readonly pkgs: PackageSet; readonly files: Map
   const pkgs = new Proxy(builders, {
     get: (known, name) => {
       if (typeof name !== "string") return undefined;
-      known[name] ??= object(name, "package", { version: "1", unpacked: object(`${name}-unpacked`, "") });
+      known[name] ??= object(name, "package", {
+        type: "package",
+        version: "1",
+        unpacked: object(`${name}-unpacked`, ""),
+      });
       return known[name];
     },
   });

@@ -1,10 +1,11 @@
 /**
  * systemd itself: the target it boots to, its own configuration file, its generators, and what is kept from running.
  *
- * Debian's packages bring services that serve a machine that is changed in place: they update caches in /usr and /etc
- * after an upgrade, measure into a TPM, ask the questions of a first boot. On a machine whose /usr is in the store they
- * have nothing to do, but each costs time at every boot. They are masked with the priority of `mkDefault`, so that one
- * line brings any of them back: `systemd.units."fstrim.timer".enable = true`.
+ * Few packaged units start by themselves: maintainer scripts, which would enable the others, never run. Those few include
+ * services for a machine that is changed in place: they update caches in /usr and /etc after an upgrade, measure into a
+ * TPM, ask the questions of a first boot. On a machine whose /usr is in the store they have nothing to do, but each costs
+ * time at every boot. They are masked with the priority of `mkDefault`, so that one line brings any of them back:
+ * `systemd.units."sys-kernel-debug.mount".enable = true`.
  */
 import {
   type Defs,
@@ -13,7 +14,6 @@ import {
   defineModule,
   genAttrs,
   mkDefault,
-  mkEnableOption,
   mkIf,
   mkMerge,
   mkOption,
@@ -89,9 +89,6 @@ export const options = declareOptions({
       description: "Further lines of the `[Manager]` section of systemd's configuration file.",
       example: "DefaultLimitCORE=infinity",
     }),
-    periodicMaintenance: mkEnableOption(
-      "Debian's timers for machines that are changed in place: package index updates, trimming, the database of manual pages",
-    ),
   },
 });
 
@@ -106,21 +103,15 @@ const firstBootAndUpgrade = [
   "systemd-journal-catalog-update.service",
   "systemd-sysusers.service",
   "systemd-update-done.service",
-  "sshd-keygen.service",
 ];
 /** Units for hardware, boot loaders and roles that the machine does not have. */
 const otherMachines = [
-  "cryptdisks-early.service",
-  "cryptdisks.service",
   "getty-static.service",
-  "hwclock.service",
-  "rc-local.service",
   // tmpfiles.d makes the directory anyway.
   "run-lock.mount",
-  "systemd-battery-check.service",
-  "systemd-boot-random-seed.service",
-  "systemd-bsod.service",
   "systemd-hibernate-clear.service",
+  "systemd-initctl.socket",
+  "systemd-networkd-persistent-storage.service",
   "systemd-pcrextend.socket",
   "systemd-pcrlock.socket",
   "systemd-pcrmachine.service",
@@ -130,9 +121,6 @@ const otherMachines = [
   "systemd-tpm2-setup-early.service",
   "systemd-tpm2-setup.service",
   "systemd-udev-load-credentials.service",
-  "systemd-initctl.socket",
-  "systemd-networkd-persistent-storage.service",
-  "x11-common.service",
 ];
 /** Windows into the kernel for people who debug it, and devices that load a driver without there being hardware. */
 const inspection = [
@@ -143,16 +131,6 @@ const inspection = [
   "sys-kernel-config.mount",
   "sys-kernel-debug.mount",
   "sys-kernel-tracing.mount",
-];
-/** Work that Debian does from time to time. */
-const maintenance = [
-  "apt-daily-upgrade.timer",
-  "apt-daily.timer",
-  "dpkg-db-backup.timer",
-  "e2scrub_all.timer",
-  "e2scrub_reap.service",
-  "fstrim.timer",
-  "man-db.timer",
 ];
 /** Generators whose input a machine made of modules does not have. */
 const idleGenerators = [
@@ -176,7 +154,6 @@ export default defineModule<Std>({
       systemd: {
         units: mkMerge([
           masked([...firstBootAndUpgrade, ...otherMachines, ...inspection]),
-          mkIf(() => !cfg.periodicMaintenance, masked(maintenance)),
           mkIf(() => !cfg.enableEmergencyMode, masked(["emergency.service", "emergency.target"])),
           () => genAttrs(cfg.suppressedSystemUnits, () => define<UnitDefinition>({ enable: false })),
         ]),

@@ -6,7 +6,9 @@
  */
 import { createHash } from "node:crypto";
 import type { Values } from "../../../../lib/index.ts";
+import type { Package } from "../../../../packages/index.ts";
 import { fail } from "../../../../problems/index.ts";
+import type { StoreObject } from "../../../../store/index.ts";
 import { environmentAssignment, escapePath } from "./escape.ts";
 import type {
   automountOptions,
@@ -150,8 +152,10 @@ function unitText(option: string, unit: UnitValue, name = "", section: Section =
 function unitSection(unit: UnitValue): Section {
   const relation = (units: readonly string[]) => (units.length === 0 ? null : [...new Set(units)].join(" "));
   // Only a change matters, so what does not fit on a line is named by its hash.
-  const trigger = (texts: readonly string[]) =>
-    texts.map((text) => (/^\S{1,200}$/.test(text) ? text : createHash("sha256").update(text).digest("hex")));
+  const trigger = (texts: readonly (string | StoreObject)[]) =>
+    texts
+      .map(String)
+      .map((text) => (/^\S{1,200}$/.test(text) ? text : createHash("sha256").update(text).digest("hex")));
   return {
     Description: unit.description || null,
     Documentation: relation(unit.documentation),
@@ -173,7 +177,8 @@ function unitSection(unit: UnitValue): Section {
 }
 
 function environment(service: ServiceValue): string[] {
-  const path = service.path.flatMap((dir) => [`${dir}/bin`, `${dir}/sbin`]);
+  // Packages of the machine are in /usr, which the path ends with.
+  const path = service.path.filter((one) => !isPackage(one)).flatMap((dir) => [`${dir}/bin`, `${dir}/sbin`]);
   // A PATH of one's own wins: who sets it knows why.
   const withPath: typeof service.environment =
     path.length === 0 ? service.environment : { PATH: [...path, defaultPath].join(":"), ...service.environment };
@@ -181,6 +186,11 @@ function environment(service: ServiceValue): string[] {
     .filter(([, value]) => value !== null)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => environmentAssignment(key, String(value)));
+}
+
+/** True for a package of the package set, as opposed to a directory or another store object. */
+export function isPackage(value: string | Package): value is Package {
+  return typeof value === "object" && value.type === "package";
 }
 
 function sectionLines(option: string, section: Section): string[] {

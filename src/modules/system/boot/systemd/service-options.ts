@@ -4,6 +4,7 @@
  * systemd.resource-control(5) may be written too; it is checked as a unit value only.
  */
 import { mkOption, t } from "../../../../lib/index.ts";
+import { packageType } from "../../../types.ts";
 import { stopOptions, unitOptions } from "./unit-options.ts";
 import { directive, flagOr, texts, timeSpan } from "./unit-types.ts";
 
@@ -126,18 +127,18 @@ export const serviceOptions = {
   ...unitOptions,
   ...stopOptions,
   environment: mkOption({
-    type: t.attrsOf(t.nullOr(t.oneOf([t.str, t.int, t.bool]))),
+    type: t.attrsOf(t.nullOr(t.oneOf([t.str, t.int, t.bool, t.path]))),
     default: {},
     description: "Environment variables of the service; `null` leaves one out.",
     example: { LANG: "C.UTF-8" },
   }),
   path: mkOption({
-    type: t.listOf(t.path),
+    type: t.listOf(t.either(packageType, t.path)),
     default: [],
     description:
-      "Directories (or store objects) whose `bin` and `sbin` come first in the service's PATH. Programs of the " +
-      "machine's packages need no entry: they lie in /usr/bin.",
-    example: ["/opt/backup"],
+      "What the service's commands need: packages, which become part of the system, and directories (or store objects) " +
+      "whose `bin` and `sbin` come first in PATH.",
+    example: ["pkgs.rsync", "/opt/backup"],
   }),
   serviceConfig: mkOption({
     type: t.freeform(serviceSection, directive),

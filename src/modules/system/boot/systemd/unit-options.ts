@@ -7,6 +7,7 @@
  * that has a command, a socket that listens) takes the place, anything else is a drop-in.
  */
 import { mkOption, t } from "../../../../lib/index.ts";
+import { storeObjectType } from "../../../types.ts";
 import { directive, flagOr, texts, unitName } from "./unit-types.ts";
 
 const relation = (description: string, example: string) =>
@@ -123,15 +124,15 @@ export const unitOptions = {
     example: { RequiresMountsFor: "/data" },
   }),
   restartTriggers: mkOption({
-    type: t.listOf(t.str),
+    type: t.listOf(t.either(t.str, storeObjectType)),
     default: [],
-    description: "Texts (usually store paths of configuration files) whose change restarts the unit on a switch.",
+    description: "Texts or store objects (usually configuration files) whose change restarts the unit on a switch.",
     example: ["/nix/store/…-app.conf"],
   }),
   reloadTriggers: mkOption({
-    type: t.listOf(t.str),
+    type: t.listOf(t.either(t.str, storeObjectType)),
     default: [],
-    description: "Texts whose change reloads the unit on a switch.",
+    description: "Texts or store objects whose change reloads the unit on a switch.",
     example: ["/nix/store/…-app.conf"],
   }),
 };

@@ -28,6 +28,7 @@ import {
   timerOptions,
 } from "./other-options.ts";
 import {
+  isPackage,
   type RenderedUnit,
   renderAutomount,
   renderMount,
@@ -125,6 +126,7 @@ export default defineModule<Std>({
         ]),
       },
       environment: {
+        systemPackages: () => Object.values(cfg.services).flatMap((service) => service.path.filter(isPackage)),
         etc: {
           "systemd/system": {
             source: () =>
