@@ -48,6 +48,8 @@ export const storeMountOptions: readonly string[] = [
   "gid=0",
   "forceuid",
   "forcegid",
+  // After an open the client would replace a file's mode by a default; with this it keeps what the lookup said.
+  "dynperm",
   // A store path never changes: whatever was read once stays right.
   "cache=ro",
   "actimeo=3600",
