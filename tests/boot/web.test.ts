@@ -22,7 +22,7 @@ beforeAll(async () => {
   writeMachine("first page");
   port = await freePort();
   sshPort = await freePort();
-  portsBefore = listeningPorts();
+  portsBefore = listeningPorts(home.uid);
 });
 
 afterAll(() => {
@@ -58,7 +58,7 @@ describe("the first start", () => {
   });
 
   it("opens no port on the host but the forwarded ones", () => {
-    const opened = [...listeningPorts()].filter((p) => !portsBefore.has(p));
+    const opened = [...listeningPorts(home.uid)].filter((p) => !portsBefore.has(p));
     expect(opened.sort()).toEqual([port, sshPort].sort());
   });
 
@@ -241,14 +241,14 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Ports on which something listens, from the kernel's own tables. */
-function listeningPorts(): ReadonlySet<number> {
+/** Ports on which a process of this user listens, from the kernel's own tables. */
+function listeningPorts(uid: number): ReadonlySet<number> {
   const listen = "0A";
   const lines = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => readFileSync(file, "utf8").split("\n").slice(1));
   return new Set(
     lines
       .map((line) => line.trim().split(/\s+/))
-      .filter((fields) => fields[3] === listen)
+      .filter((fields) => fields[3] === listen && Number(fields[7]) === uid)
       .map((fields) => Number.parseInt(fields[1]?.split(":").at(-1) ?? "0", 16)),
   );
 }

@@ -59,7 +59,9 @@ export class GuestConsole {
     await this.waitFor(/Password: /);
     this.send(password);
     await this.waitFor(/[#$] $/);
-    this.send("stty -echo; PS1=; PS2=; bind 'set enable-bracketed-paste off' 2>/dev/null; echo rea''dy");
+    this.send(
+      "stty -echo; export TERM=dumb PAGER=cat; PS1=; PS2=; bind 'set enable-bracketed-paste off' 2>/dev/null; echo rea''dy",
+    );
     await this.waitFor(/ready\r?\n/);
   }
 

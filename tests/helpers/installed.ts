@@ -56,6 +56,11 @@ export class Installed {
     installInto(join(tmpdir(), `osmod-installed-${process.pid}`));
   }
 
+  /** The user that everything of this installation runs as. */
+  get uid(): number {
+    return this.#user.uid ?? process.getuid?.() ?? 0;
+  }
+
   /** Make a directory that belongs to the ordinary user. */
   makeDirectory(path: string): string {
     mkdirSync(path, { recursive: true });
