@@ -2,7 +2,7 @@
  * Where the archives are served: found, never built in.
  *
  * In this order: the environment (`OSMOD_DEBIAN_MIRROR`, `OSMOD_DEBIAN_SECURITY_MIRROR`), what the caller gives, the
- * host's own apt configuration. Of apt's entries the one that serves Debian's `main` counts, whatever release the host
+ * host's own apt configuration. The security archive is optional, and `none` does without it. Of apt's entries the one that serves Debian's `main` counts, whatever release the host
  * runs: the archive has all of them. Which mirror it is changes nothing in what is built.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -45,7 +45,7 @@ export function findMirrors(sources: MirrorSources = {}): Mirrors {
     archiveOf(apt(), isSecuritySuite);
   return {
     ...(debian === undefined ? {} : { debian }),
-    ...(security === undefined ? {} : { "debian-security": security }),
+    ...(security === undefined || security === "none" ? {} : { "debian-security": security }),
   };
 }
 

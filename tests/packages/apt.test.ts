@@ -105,7 +105,8 @@ describe.skipIf(!hasApt)("apt and the resolver agree", () => {
 });
 
 const mirrors = findMirrors();
-const reachable = hasApt && mirrors.debian !== undefined && process.env["OSMOD_OFFLINE"] !== "1";
+// A minute of apt's time: asked for by name.
+const reachable = hasApt && mirrors.debian !== undefined && process.env["OSMOD_TEST_ARCHIVE"] === "1";
 
 describe.skipIf(!reachable)("apt and the resolver agree on Debian's own archive", () => {
   it("for machines of many kinds", async (context) => {
@@ -135,5 +136,5 @@ describe.skipIf(!reachable)("apt and the resolver agree on Debian's own archive"
     ];
     compare(text, sets);
     compare(text, [["nginx", "openssh-server"], ["xfce4"]], true);
-  }, 120_000);
+  }, 600_000);
 });

@@ -24,6 +24,7 @@ describe("the mirror", () => {
       "http://env.test/d",
     );
     expect(found({}, { debian: "http://given.test/" }).debian).toBe("http://given.test");
+    expect(found({ OSMOD_DEBIAN_SECURITY_MIRROR: "none" })).toEqual({ debian: "http://host.test/debian" });
     expect(found({ OSMOD_DEBIAN_MIRROR: "" }).debian).toBe("http://host.test/debian");
   });
 

@@ -62,7 +62,7 @@ const indexRequests = () => archive.requests.filter((url) => url.includes("/dist
 
 beforeAll(async () => {
   process.env["OSMOD_DEBIAN_MIRROR"] = "";
-  process.env["OSMOD_DEBIAN_SECURITY_MIRROR"] = "";
+  process.env["OSMOD_DEBIAN_SECURITY_MIRROR"] = "none";
   sandbox = await testSandbox();
   signer = await makeSigner();
   archive = new TestArchive(signer);

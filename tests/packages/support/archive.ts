@@ -54,8 +54,18 @@ export function ar(members: readonly (readonly [name: string, body: Uint8Array])
   return Buffer.concat(parts);
 }
 
-/** A package file with these entries as its data. */
-export function deb(entries: readonly TarEntry[]): Buffer {
+/** A package file with these entries as its data; like real ones it lists every directory. */
+export function deb(given: readonly TarEntry[]): Buffer {
+  const directories = new Set<string>(["./"]);
+  for (const { name } of given) {
+    const parts = name.replace(/\/$/, "").split("/");
+    for (let n = 2; n < parts.length; n++) directories.add(`${parts.slice(0, n).join("/")}/`);
+  }
+  const listed = new Set(given.map((entry) => entry.name));
+  const entries = [
+    ...[...directories].filter((name) => !listed.has(name)).map((name) => ({ name, type: "5", mode: 0o755 })),
+    ...given,
+  ];
   return ar([
     ["debian-binary", Buffer.from("2.0\n")],
     ["control.tar.gz", gzipSync(tar([]))],
