@@ -152,11 +152,10 @@ export default defineModule<Std>({
 
 /**
  * Unpacks the archive every time: it is cheaper than finding out whether somebody changed a file, and always right.
- * Files that the previous generation brought and this one does not are removed, with the directories they leave empty.
+ * Before that, files that the previous generation brought and this one does not are removed, with the directories they
+ * leave empty, so that a directory may become a file and the other way round.
  */
 const activation = (etc: string): string => `
-cd /etc
-cpio -idmu < "${etc}/etc.cpio" 2>/dev/null || warn "unpacking /etc failed"
 if [ -e /var/lib/osmod/etc.list ] && ! cmp -s /var/lib/osmod/etc.list "${etc}/etc.list"; then
   awk 'NR == FNR { keep[$0] = 1; next } !($0 in keep)' "${etc}/etc.list" /var/lib/osmod/etc.list |
     while IFS= read -r file; do
@@ -167,6 +166,8 @@ if [ -e /var/lib/osmod/etc.list ] && ! cmp -s /var/lib/osmod/etc.list "${etc}/et
       done
     done
 fi
+cd /etc
+log=$(cpio -idmu < "${etc}/etc.cpio" 2>&1) || warn "unpacking /etc: $log"
 cmp -s /var/lib/osmod/etc.list "${etc}/etc.list" || cp "${etc}/etc.list" /var/lib/osmod/etc.list
 if [ -s "${etc}/etc.owners" ]; then
   while IFS=' ' read -r owner mode file; do
