@@ -24,6 +24,13 @@ export interface DownloadOptions {
   readonly retries?: number;
 }
 
+/** Why a file of an archive is not there any more. */
+export const SUPERSEDED = "An archive drops a file when a newer version has taken its place.";
+
+/** What to do about it. */
+export const WAYS_OUT =
+  "Move the lock to what the archive has now (`osmod lock --update`), or set OSMOD_DEBIAN_MIRROR to a dated snapshot of the archive that still has it.";
+
 /** No file we ask for without knowing its size (`InRelease`) comes near this. */
 const UNCHECKED_LIMIT = 16 * 1024 * 1024;
 
@@ -111,8 +118,8 @@ function notFound(url: string): never {
   fail({
     code: "fetch-not-found",
     message: `${url} is not there`,
-    notes: ["An archive drops a file when a newer version has taken its place."],
-    fix: "Move the lock to what the archive has now (`osmod lock --update`), or set OSMOD_DEBIAN_MIRROR to a dated snapshot of the archive that still has it.",
+    notes: [SUPERSEDED],
+    fix: WAYS_OUT,
   });
 }
 

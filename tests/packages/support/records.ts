@@ -38,6 +38,8 @@ function paragraphs(text: string): string[] {
       const rest = [
         has("Version") ? "" : "Version: 1.0\n",
         has("Architecture") ? "" : "Architecture: amd64\n",
+        // Every package of an archive has one; apt takes none at all for the highest.
+        has("Priority") ? "" : "Priority: optional\n",
         `Filename: pool/main/${name}_${version.replace(":", "%3a")}_amd64.deb\nSize: 1000\nSHA256: ${"0".repeat(64)}\n`,
       ];
       return `${paragraph}\n${rest.join("")}`;
