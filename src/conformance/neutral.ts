@@ -59,7 +59,8 @@ function defaultsRefer(tree: Json): boolean {
   if (typeof tree !== "object" || tree === null || Array.isArray(tree)) return false;
   const option = tree["$option"] as { readonly default?: Json } | undefined;
   if (option === undefined) return Object.values(tree).some(defaultsRefer);
-  return /"\$(ref|arg)":/.test(JSON.stringify(option.default ?? null));
+  const value = option.default;
+  return typeof value === "object" && value !== null && /"\$(ref|arg)":/.test(JSON.stringify(value));
 }
 
 function readOptions(tree: { readonly [name: string]: Json }, args: ModuleArgs | undefined): object {
@@ -269,7 +270,8 @@ function compute(expr: Json, args: ModuleArgs | undefined): unknown {
 }
 
 function define(object: object, name: string, value: unknown): void {
-  Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
+  if (name !== "__proto__") (object as { [name: string]: unknown })[name] = value;
+  else Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
 }
 
 function unknownWord(what: string, word: string): never {

@@ -4,7 +4,7 @@
  * `config.services.nginx` is an object with one member per option. A member is a getter that forces the option's node,
  * except where the value is plain data that merging could not surprise anyone with: then it is there already.
  */
-import { type Def, isGroup } from "./definition.ts";
+import { type Def, isGroup, setMember } from "./definition.ts";
 import { Loc, showLoc } from "./loc.ts";
 import { OptionNode } from "./node.ts";
 import { Origin } from "./origin.ts";
@@ -41,7 +41,9 @@ export class GroupNode {
   add(name: string, def: Def): void {
     this.#defs ??= new Map();
     const known = this.#defs.get(name);
+    // Growing an array by `push` reserves seventeen places, and nearly all options have one to three definitions.
     if (known === undefined) this.#defs.set(name, [def]);
+    else if (known.length < 8) this.#defs.set(name, [...known, def]);
     else known.push(def);
   }
 
@@ -83,7 +85,7 @@ export class GroupNode {
       else if (schema instanceof GroupSchema) define(object, name, () => this.group(name).object());
       else define(object, name, () => this.#fail(schema, name));
     }
-    this.scope.finished(object);
+    if (this.scope.isFinal(this)) Object.freeze(object);
     return object;
   }
 
@@ -91,16 +93,30 @@ export class GroupNode {
     if (!this.scope.collecting) {
       const value = OptionNode.eagerValue(schema, this.#defs?.get(name), this.scope.context);
       if (value !== undefined) {
-        if (name === "__proto__") Object.defineProperty(object, name, { value, enumerable: true });
-        else (object as Record<string, unknown>)[name] = value;
+        setMember(object, name, value);
         return;
       }
     }
+    let node: OptionNode | undefined;
     const get = (): unknown => {
-      if (this.scope.collecting) this.#tooEarly(name, get);
-      return this.option(name).force();
+      if (node === undefined) {
+        if (this.scope.collecting) this.#tooEarly(name, get);
+        node = this.option(name);
+      }
+      return node.force();
     };
     define(object, name, get);
+  }
+
+  /** The object was handed out early: put in what is plain data, and freeze it. @internal */
+  finish(): void {
+    const object = this.#object as object;
+    for (const [name, schema] of this.schema.children) {
+      if (!(schema instanceof OptionSchema)) continue;
+      const value = OptionNode.eagerValue(schema, this.#defs?.get(name), this.scope.context);
+      if (value !== undefined) Object.defineProperty(object, name, { value, enumerable: true, configurable: true });
+    }
+    Object.freeze(object);
   }
 
   #fail(schema: BrokenSchema, name: string): never {

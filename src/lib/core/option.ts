@@ -25,32 +25,43 @@ export interface OptionFields {
 
 /** One declaration of an option. A class, so that option trees can tell options from groups. */
 export class OptionDecl {
-  readonly type: Type | undefined;
-  readonly hasDefault: boolean;
-  readonly default: unknown;
-  readonly defaultText: unknown;
-  readonly description: string | undefined;
-  readonly example: unknown;
-  readonly apply: ((value: unknown) => unknown) | undefined;
-  readonly internal: boolean | undefined;
-  readonly visible: Visibility | undefined;
-  readonly readOnly: boolean | undefined;
-  readonly aliasOf: readonly string[] | undefined;
+  readonly fields: OptionFields;
   /** Where it was declared; the module's place when absent. */
   readonly origin: Origin | undefined;
 
   constructor(fields: OptionFields, origin?: Origin) {
-    this.type = fields.type;
-    this.default = fields.default;
-    this.hasDefault = fields.default !== undefined;
-    this.defaultText = fields.defaultText;
-    this.description = fields.description;
-    this.example = fields.example;
-    this.apply = fields.apply;
-    this.internal = fields.internal;
-    this.visible = fields.visible;
-    this.readOnly = fields.readOnly;
-    this.aliasOf = fields.aliasOf;
+    this.fields = fields;
     this.origin = origin;
+  }
+
+  get type(): Type | undefined {
+    return this.fields.type;
+  }
+  get hasDefault(): boolean {
+    return this.fields.default !== undefined;
+  }
+  get defaultText(): unknown {
+    return this.fields.defaultText;
+  }
+  get description(): string | undefined {
+    return this.fields.description;
+  }
+  get example(): unknown {
+    return this.fields.example;
+  }
+  get apply(): ((value: unknown) => unknown) | undefined {
+    return this.fields.apply;
+  }
+  get internal(): boolean | undefined {
+    return this.fields.internal;
+  }
+  get visible(): Visibility | undefined {
+    return this.fields.visible;
+  }
+  get readOnly(): boolean | undefined {
+    return this.fields.readOnly;
+  }
+  get aliasOf(): readonly string[] | undefined {
+    return this.fields.aliasOf;
   }
 }

@@ -27,18 +27,33 @@ export interface Declared {
 export class GroupSchema {
   readonly children: ReadonlyMap<string, SchemaNode>;
   /** Those of the children that cannot be used; nearly always none. */
-  readonly broken: readonly BrokenSchema[];
+  broken: readonly BrokenSchema[];
 
   constructor(declared: readonly Declared[], root?: GroupSchema) {
     const children = new Map<string, SchemaNode>();
     this.children = children;
-    let broken: BrokenSchema[] = none;
-    for (const [name, parts] of byName(declared)) {
-      const child = Array.isArray(parts) ? severalParts(name, parts, root ?? this) : onePart(name, parts, root ?? this);
-      children.set(name, child);
-      if (child instanceof BrokenSchema) broken = [...broken, child];
+    this.broken = none;
+    const [only] = declared;
+    if (declared.length === 1 && only !== undefined) {
+      // Most groups are declared by one module.
+      const tree = only.tree as Record<string, unknown>;
+      for (const name of Object.keys(tree))
+        this.#add(children, name, onePart(name, tree[name], only.origin, root ?? this));
+      return;
     }
-    this.broken = broken;
+    for (const [name, parts] of byName(declared)) {
+      const [first] = parts as [Declared];
+      const single = parts.length === 1;
+      const child = single
+        ? onePart(name, first.tree, first.origin, root ?? this)
+        : severalParts(name, parts, root ?? this);
+      this.#add(children, name, child);
+    }
+  }
+
+  #add(children: Map<string, SchemaNode>, name: string, child: SchemaNode): void {
+    children.set(name, child);
+    if (child instanceof BrokenSchema) this.broken = [...this.broken, child];
   }
 }
 
@@ -72,35 +87,45 @@ export interface DeclaredOption extends Declared {
 /** An option, as all its declarations together say. The declaration of the last module comes first. */
 export class OptionSchema {
   readonly name: string;
-  readonly decls: readonly DeclaredOption[];
   readonly hasDefault: boolean;
   readonly default: unknown;
   readonly apply: OptionDecl["apply"];
   readonly readOnly: boolean;
   readonly aliasOf: readonly string[] | undefined;
+  /** True when the value is what the type makes of the definitions, and nothing else has a say. */
+  readonly isPlain: boolean;
   /** The default as a value, where it is the same in every scope; kept by whoever found out. @internal */
   constant: { readonly value: unknown } | undefined = undefined;
+  readonly #decl: OptionDecl;
+  readonly #origin: Origin;
+  readonly #more: readonly DeclaredOption[];
   readonly #root: GroupSchema;
   #type: Type | undefined;
   #conflict: string | undefined | null;
 
-  constructor(name: string, decls: readonly DeclaredOption[], root: GroupSchema) {
+  constructor(name: string, decl: OptionDecl, origin: Origin, more: readonly DeclaredOption[], root: GroupSchema) {
     this.name = name;
+    this.#decl = decl;
+    this.#origin = origin;
+    this.#more = more;
     this.#root = root;
-    this.decls = decls;
-    const first = (decls[0] as DeclaredOption).tree;
-    const single = decls.length === 1;
-    const withDefault = single || first.hasDefault ? first : decls.find(({ tree }) => tree.hasDefault)?.tree;
+    const single = more.length === 0;
+    const withDefault = single || decl.hasDefault ? decl : more.find(({ tree }) => tree.hasDefault)?.tree;
     this.hasDefault = withDefault?.hasDefault ?? false;
-    this.default = withDefault?.default;
-    this.apply = single ? first.apply : this.first("apply");
-    this.readOnly = (single ? first.readOnly : this.first("readOnly")) ?? false;
-    this.aliasOf = single ? first.aliasOf : this.first("aliasOf");
+    this.default = withDefault?.fields.default;
+    this.apply = single ? decl.apply : this.first("apply");
+    this.readOnly = (single ? decl.readOnly : this.first("readOnly")) ?? false;
+    this.aliasOf = single ? decl.aliasOf : this.first("aliasOf");
     // Nearly every option has one declaration and a type without modules: nothing to merge.
-    const simple =
-      single && first.type !== undefined && first.aliasOf === undefined && first.type.subModules === undefined;
-    this.#type = simple ? first.type : undefined;
+    const { type } = decl;
+    this.#type = single && this.aliasOf === undefined && type?.subModules === undefined ? type : undefined;
     this.#conflict = single ? undefined : null;
+    this.isPlain = single && this.apply === undefined && !this.readOnly && this.aliasOf === undefined;
+  }
+
+  /** All declarations. */
+  get decls(): readonly DeclaredOption[] {
+    return [{ tree: this.#decl, origin: this.#origin }, ...this.#more];
   }
 
   /** The first declaration's say about something. */
@@ -164,16 +189,14 @@ export class OptionSchema {
   }
 }
 
-/** The parts of each name; nearly every name has one. */
-function byName(declared: readonly Declared[]): Map<string, Declared | Declared[]> {
-  const parts = new Map<string, Declared | Declared[]>();
+function byName(declared: readonly Declared[]): Map<string, Declared[]> {
+  const parts = new Map<string, Declared[]>();
   for (const { tree, origin } of declared) {
     for (const name of Object.keys(tree as object)) {
       const part: Declared = { tree: (tree as Record<string, unknown>)[name], origin };
       const known = parts.get(name);
-      if (known === undefined) parts.set(name, part);
-      else if (Array.isArray(known)) known.push(part);
-      else parts.set(name, [known, part]);
+      if (known === undefined) parts.set(name, [part]);
+      else known.push(part);
     }
   }
   return parts;
@@ -183,18 +206,25 @@ function isOption(part: Declared): part is DeclaredOption {
   return part.tree instanceof OptionDecl;
 }
 
-function onePart(name: string, part: Declared, root: GroupSchema): SchemaNode {
-  if (isOption(part)) return new OptionSchema(name, [part], root);
-  if (isTree(part.tree)) return new GroupSchema([part], root);
-  return new BrokenSchema(name, (loc) => declarationShape(loc, part.origin, part.tree));
+function onePart(name: string, tree: unknown, origin: Origin, root: GroupSchema): SchemaNode {
+  if (tree instanceof OptionDecl) return new OptionSchema(name, tree, origin, alone, root);
+  if (isTree(tree)) return new GroupSchema([{ tree, origin }], root);
+  return new BrokenSchema(name, (loc) => declarationShape(loc, origin, tree));
+}
+
+const alone: readonly DeclaredOption[] = [];
+
+function optionOf(name: string, [first, ...more]: readonly DeclaredOption[], root: GroupSchema): OptionSchema {
+  const { tree, origin } = first as DeclaredOption;
+  return new OptionSchema(name, tree, origin, more, root);
 }
 
 function severalParts(name: string, parts: readonly Declared[], root: GroupSchema): SchemaNode {
   const shapeless = parts.find((part) => !isOption(part) && !isTree(part.tree));
-  if (shapeless !== undefined) return onePart(name, shapeless, root);
+  if (shapeless !== undefined) return onePart(name, shapeless.tree, shapeless.origin, root);
   const options = parts.filter(isOption);
   if (options.length === 0) return new GroupSchema(parts, root);
-  if (options.length === parts.length) return new OptionSchema(name, options, root);
+  if (options.length === parts.length) return optionOf(name, options, root);
   const extensible = options.every(({ tree }) => tree.type?.name === "submodule");
   return extensible ? extended(name, parts, root) : nested(name, parts);
 }
@@ -207,7 +237,7 @@ function extended(name: string, parts: readonly Declared[], root: GroupSchema): 
     const module = new ModuleRecord({ options: part.tree as object }, part.origin);
     return { tree: new OptionDecl({ type: type.withSubModules([module]) }, part.origin), origin: part.origin };
   });
-  return new OptionSchema(name, decls, root);
+  return optionOf(name, decls, root);
 }
 
 function nested(name: string, parts: readonly Declared[]): BrokenSchema {

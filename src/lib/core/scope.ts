@@ -55,8 +55,8 @@ export class Scope {
   readonly #spec: ScopeSpec;
   readonly #prepared: Prepared;
   #args: object | undefined;
-  /** Objects that were handed out before all their members were known; nearly always none. */
-  #unfrozen: object[] | undefined;
+  /** Groups that were handed out before all their members were known. */
+  #unfrozen: GroupNode[] | undefined;
   #internal: GroupNode | undefined;
   #unmatched: Unmatched[] | undefined;
   #problems: Problem[] | undefined;
@@ -116,17 +116,16 @@ export class Scope {
     if (!this.collecting && this.#needsCheck && !this.#check().isDone) this.#check().force();
   }
 
-  /** Freeze an object with a member for each option; later, if members may still be added or change. @internal */
-  finished(object: object): void {
-    if (!this.collecting && (!this.hasFreeform || this.#checked?.isDone === true)) Object.freeze(object);
-    else {
-      this.#unfrozen ??= [];
-      this.#unfrozen.push(object);
-    }
+  /** Whether a group has all its members; if not, it is finished later. @internal */
+  isFinal(group: GroupNode): boolean {
+    if (!this.collecting && (!this.hasFreeform || this.#checked?.isDone === true)) return true;
+    this.#unfrozen ??= [];
+    this.#unfrozen.push(group);
+    return false;
   }
 
   #freeze(): void {
-    for (const object of this.#unfrozen ?? []) Object.freeze(object);
+    for (const group of this.#unfrozen ?? []) group.finish();
     this.#unfrozen = undefined;
   }
 
@@ -271,22 +270,29 @@ export class Scope {
     return problems as [Problem, ...Problem[]];
   }
 
-  /** `config` and `options` are getters: a module function may be called while the scope is still being made. */
+  /** `config` is a getter only where a module function is called while the scope is still being made. */
   #makeArgs(): object {
-    const { root } = this;
     const scope = this;
+    const early = this.root === undefined;
     const args = {
-      get config(): object {
-        return (root ?? scope.root).handle();
-      },
+      config: early ? undefined : this.root.handle(),
       get options(): object {
-        return (root ?? scope.root).view();
+        return scope.root.view();
       },
     };
-    for (const source of [this.context.specialArgs, this.#spec.args?.() ?? {}]) {
-      Object.defineProperties(args, Object.getOwnPropertyDescriptors(source));
-    }
+    if (early) Object.defineProperty(args, "config", { enumerable: true, get: () => scope.root.handle() });
+    copyMembers(args, this.context.specialArgs);
+    if (this.#spec.args !== undefined) copyMembers(args, this.#spec.args());
     return Object.freeze(args);
+  }
+}
+
+/** Copy the members of an object; getters stay getters. */
+function copyMembers(to: object, from: object): void {
+  for (const name of Object.keys(from)) {
+    const descriptor = Object.getOwnPropertyDescriptor(from, name);
+    if (descriptor?.get === undefined) setMember(to, name, descriptor?.value);
+    else Object.defineProperty(to, name, descriptor);
   }
 }
 

@@ -72,8 +72,9 @@ export interface DocumentedOption {
 export interface DocumentedDeclaration
   extends Pick<
     OptionDecl,
-    "internal" | "visible" | "readOnly" | "description" | "example" | "defaultText" | "hasDefault" | "default"
+    "internal" | "visible" | "readOnly" | "description" | "example" | "defaultText" | "hasDefault"
   > {
+  readonly default: unknown;
   readonly type: Type;
   readonly files: readonly string[];
 }
@@ -129,6 +130,19 @@ export function isPrimitive(value: unknown): boolean {
 export function combineTypes(later: Type, earlier: Type): Type | undefined {
   if (later.functor.name !== earlier.functor.name) return undefined;
   return later.functor.combine(later.functor.payload, earlier.functor.payload);
+}
+
+/** Remember what a type is made into, so that equal types are one object: a configuration has thousands of lists of text. */
+export function once(make: (element: Type) => Type): (element: Type) => Type {
+  const made = new WeakMap<Type, Type>();
+  return (element) => {
+    let type = made.get(element);
+    if (type === undefined) {
+      type = make(element);
+      made.set(element, type);
+    }
+    return type;
+  };
 }
 
 /** A description that can stand inside another one. */

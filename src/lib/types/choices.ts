@@ -7,7 +7,16 @@ import { rawMember } from "../core/merge.ts";
 import { OptionDecl } from "../core/option.ts";
 import { custom, definitionConflict } from "../core/problems.ts";
 import { LiteralValue, priority } from "../core/property.ts";
-import { type At, combineTypes, isPrimitive, makeType, mergeOne, phrase, type Type } from "../core/type.ts";
+import {
+  type At,
+  combineTypes,
+  type DocumentedDeclaration,
+  isPrimitive,
+  makeType,
+  mergeOne,
+  phrase,
+  type Type,
+} from "../core/type.ts";
 
 /** `null`, or a value of a type. */
 export function nullOr(element: Type): Type {
@@ -179,9 +188,9 @@ export function attrTag(tags: { readonly [tag: string]: OptionDecl }): Type {
   });
 }
 
-function documented(decl: OptionDecl): Omit<OptionDecl, "type" | "apply" | "origin" | "aliasOf"> {
+function documented(decl: OptionDecl): Omit<DocumentedDeclaration, "type" | "files"> {
   const { internal, visible, readOnly, description, example, defaultText, hasDefault } = decl;
-  return { internal, visible, readOnly, description, example, defaultText, hasDefault, default: decl.default };
+  return { internal, visible, readOnly, description, example, defaultText, hasDefault, default: decl.fields.default };
 }
 
 /** The tag's own option decides: default, read-only and `apply` included. */
@@ -189,7 +198,9 @@ function mergeTag(at: At, tag: string, decl: OptionDecl, defs: readonly Def[]): 
   const loc = new Loc(at.loc, tag);
   const own = defs.map((def) => childDef(def, member(def.value as object, tag)));
   if (decl.hasDefault)
-    own.unshift(new Def(decl.default, decl.origin ?? (defs[0] as Def).origin, undefined, priority.optionDefault));
+    own.unshift(
+      new Def(decl.fields.default, decl.origin ?? (defs[0] as Def).origin, undefined, priority.optionDefault),
+    );
   if (decl.readOnly === true && own.length > 1) {
     throw custom(
       "option-read-only",
@@ -229,7 +240,7 @@ function combineTags(
     else {
       const type = combineTypes(decl.type as Type, other.type as Type);
       if (type === undefined || (decl.hasDefault && other.hasDefault)) return undefined;
-      all[tag] = new OptionDecl({ ...other, ...decl, type }, decl.origin);
+      all[tag] = new OptionDecl({ ...other.fields, ...decl.fields, type }, decl.origin);
     }
   }
   return attrTag(all);

@@ -9,11 +9,11 @@ import { childDef, type Def, isGroup, member, peel } from "../core/definition.ts
 import { Loc } from "../core/loc.ts";
 import { ElementCell, lazyMember, mergePeeled, rawMember } from "../core/merge.ts";
 import { EachValue } from "../core/property.ts";
-import { type At, combineTypes, isPrimitive, makeType, misfitsBy, phrase, type Type } from "../core/type.ts";
+import { type At, combineTypes, isPrimitive, makeType, misfitsBy, once, phrase, type Type } from "../core/type.ts";
 
 /** A list; definitions are concatenated. */
-export function listOf(element: Type): Type {
-  return makeType({
+export const listOf: (element: Type) => Type = once((element) =>
+  makeType({
     name: "listOf",
     description: () => `list of ${phrase(element, "noun", "composite")}`,
     descriptionClass: "composite",
@@ -23,12 +23,12 @@ export function listOf(element: Type): Type {
     merge: (at, defs) => mergeList(at, element, defs),
     emptyValue: () => Object.freeze([]),
     emptyText: [],
-    functor: wrapping("listOf", element, listOf),
+    functor: wrapping("listOf", element, (of) => listOf(of)),
     subModules: element.subModules,
     withSubModules: (modules) => listOf(element.withSubModules(modules)),
     subOptions: (path) => element.subOptions([...path, "*"]),
-  });
-}
+  }),
+);
 
 /** A list with at least one element. */
 export function nonEmptyListOf(element: Type): Type {
@@ -86,14 +86,14 @@ function addElement(list: unknown[], loc: Loc, at: At, element: Type, candidates
 }
 
 /** A set of named values, of which the names are known once the conditions of the values are. */
-export function attrsOf(element: Type): Type {
-  return attrs("attrsOf", "attribute set of", element, attrsOf, true);
-}
+export const attrsOf: (element: Type) => Type = once((element) =>
+  attrs("attrsOf", "attribute set of", element, (of) => attrsOf(of), true),
+);
 
 /** A set of named values whose conditions are left alone until a value is read; a name without value cannot be read. */
-export function lazyAttrsOf(element: Type): Type {
-  return attrs("lazyAttrsOf", "lazy attribute set of", element, lazyAttrsOf, false);
-}
+export const lazyAttrsOf: (element: Type) => Type = once((element) =>
+  attrs("lazyAttrsOf", "lazy attribute set of", element, (of) => lazyAttrsOf(of), false),
+);
 
 function attrs(name: string, prefix: string, element: Type, make: (element: Type) => Type, strict: boolean): Type {
   const type = makeType({
