@@ -1,7 +1,7 @@
 /** `osmod build-vm`, `osmod build` and `osmod dry-run`: one way, three ends. */
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
-import { requireFetchable } from "../packages/index.ts";
+import { explainGone, requireFetchable } from "../packages/index.ts";
 import type { Derivation, Plan } from "../store/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
 import { evaluateMachine } from "./evaluate.ts";
@@ -71,7 +71,7 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const maxJobs = wholeNumber("max-jobs", values["max-jobs"] ?? String(availableParallelism()), 1);
 
   // 1. Evaluate down to the derivation.
-  const { value, store } = await evaluateMachine(positionals, { signal }, ({ evaluation: { config } }) => ({
+  const { value, store, lockFile } = await evaluateMachine(positionals, { signal }, ({ evaluation: { config } }) => ({
     drv: config.system.build[goal.attribute],
     hostName: config.networking.hostName,
     warnings: config.warnings,
@@ -89,6 +89,8 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const progress = showProgress(plan);
   try {
     await store.realise([value.drv], { maxJobs, signal, onEvent: progress.onEvent });
+  } catch (error) {
+    throw explainGone(error, lockFile);
   } finally {
     progress.end();
   }

@@ -270,8 +270,10 @@ function evaluate(...definitions: readonly string[]) {
   return home.osmod(["build-vm", "bad.ts", "--out-link", "bad"], { cwd: directory });
 }
 
-/** What is in a store, without what its own work leaves between dots. */
+/** What was made in a store; descriptions of what could be made do not count. */
 function visible(store: string): string[] {
   const folder = join(store, "nix/store");
-  return existsSync(folder) ? readdirSync(folder).filter((name) => !name.startsWith(".")) : [];
+  return existsSync(folder)
+    ? readdirSync(folder).filter((name) => !name.startsWith(".") && !name.endsWith(".drv"))
+    : [];
 }
