@@ -2,13 +2,13 @@
  * Conformance of documentation: the list of options that a case's modules declare. Values are compared as the Nix source
  * text that the corpus has for them.
  */
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { documentOptions, type OptionDoc } from "../lib/index.ts";
 import { difference } from "./compare.ts";
 import { evaluateCase, casesOf as moduleCases } from "./modules.ts";
 import type { Json, NeutralModule } from "./neutral.ts";
 import { nixIdentifier, nixText } from "./nix-text.ts";
+import { type Result, readJson, runCases } from "./run.ts";
 
 /** One case: expected documentation, and the modules it is of. */
 export interface DocsCase {
@@ -17,12 +17,17 @@ export interface DocsCase {
   readonly modules?: readonly NeutralModule[];
 }
 
+/** Check every case of a file. */
+export function run(file: string): Result {
+  return runCases(casesOf(readJson(file), file), check);
+}
+
 /** The cases of a file; their modules are in the file itself, or in `modules.json` beside it. */
 export function casesOf(data: unknown, file: string): readonly DocsCase[] {
   const list = data as { readonly cases?: readonly DocsCase[] };
   const cases = list.cases ?? (Object.values(data as object) as DocsCase[]);
   if (cases.every((item) => item.modules !== undefined)) return cases;
-  const beside: unknown = JSON.parse(readFileSync(resolve(file, "..", "modules.json"), "utf8"));
+  const beside = readJson(resolve(file, "..", "modules.json"));
   const modules = new Map(moduleCases(beside).map((item) => [item.id, item.modules]));
   return cases.map((item) => ({ ...item, modules: item.modules ?? modules.get(item.id) ?? [] }));
 }

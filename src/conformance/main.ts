@@ -1,48 +1,34 @@
 /**
- * Runs a corpus of expectations: `conformance <kind> <file>`.
+ * Runs a file of expectations: `conformance <kind> <file>`.
  *
  * Prints each case that fails with the difference, and at the end `N passed, M failed`; exits with 1 if any failed.
  */
-import { readFileSync } from "node:fs";
+import type { Result } from "./run.ts";
 
-/** What a kind's module exports. */
+/** What the module of a kind exports. */
 interface Runner {
-  /** The cases in a parsed file. */
-  readonly casesOf: (data: unknown, file: string) => readonly { readonly id?: string }[];
-  /** What is wrong with a case; nothing when it passes. */
-  readonly check: (item: never) => string | undefined | Promise<string | undefined>;
+  readonly run: (file: string) => Result | Promise<Result>;
 }
 
+/** The kinds; each is loaded only when it is asked for. */
 const runners: { readonly [kind: string]: () => Promise<Runner> } = {
   modules: () => import("./modules.ts"),
   docs: () => import("./docs.ts"),
+  derivations: () => import("./derivations.ts"),
+  nar: () => import("./nar.ts"),
 };
 
 async function main(kind = "", file = ""): Promise<number> {
-  const load = runners[kind];
+  const load = Object.hasOwn(runners, kind) ? runners[kind] : undefined;
   if (load === undefined || file === "") {
     console.error(`usage: conformance <${Object.keys(runners).join("|")}> <file>`);
     return 2;
   }
-  const { casesOf, check } = await load();
-  const cases = casesOf(JSON.parse(readFileSync(file, "utf8")), file);
-  let failed = 0;
-  for (const [i, item] of cases.entries()) {
-    const problem = await attempt(() => check(item as never));
-    if (problem === undefined) continue;
-    failed++;
-    console.log(`${item.id ?? i}: ${problem}`);
-  }
-  console.log(`${cases.length - failed} passed, ${failed} failed`);
-  return failed === 0 ? 0 : 1;
-}
-
-async function attempt(check: () => string | undefined | Promise<string | undefined>): Promise<string | undefined> {
-  try {
-    return await check();
-  } catch (error) {
-    return `crashed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
-  }
+  const { run } = await load();
+  const { passed, failed } = await run(file);
+  for (const { id, difference } of failed) console.log(`${id}: ${difference}`);
+  console.log(`${passed} passed, ${failed.length} failed`);
+  return failed.length === 0 ? 0 : 1;
 }
 
 process.exitCode = await main(process.argv[2], process.argv[3]);

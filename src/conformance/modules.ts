@@ -5,6 +5,7 @@
 import { raw } from "../lib/index.ts";
 import { difference, type Kind, kindsOf, settle } from "./compare.ts";
 import { type Json, type NeutralModule, readModule } from "./neutral.ts";
+import { type Result, readJson, runCases } from "./run.ts";
 
 /** One case of the corpus. */
 export interface ModuleCase {
@@ -19,6 +20,11 @@ interface Expected {
   readonly errors?: readonly { readonly path: readonly (string | number)[] | null; readonly error: Kind }[];
   readonly partial?: Json;
   readonly meta?: { readonly [path: string]: Json };
+}
+
+/** Check every case of a file. */
+export function run(file: string): Result {
+  return runCases(casesOf(readJson(file)), check);
 }
 
 /** The cases of a file: a corpus, or a list. */
