@@ -13,8 +13,8 @@
  */
 import type { Derivation } from "../store/index.ts";
 import { type BuilderTools, scriptDerivation } from "./builders.ts";
+import { meets } from "./meets.ts";
 import { type PackageRecord, relationsOf } from "./record.ts";
-import { meets } from "./resolver.ts";
 import { quote } from "./shell.ts";
 
 /** What a merged tree leaves out unless told otherwise; `*` and `?` as in the shell. */

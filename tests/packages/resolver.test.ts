@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { meets } from "../../src/packages/meets.ts";
 import { indexUniverse } from "../../src/packages/package-index.ts";
-import { meets, resolve } from "../../src/packages/resolver.ts";
+import { resolve } from "../../src/packages/resolver.ts";
 import { overlay, universeOf } from "../../src/packages/universe.ts";
 import { problemOf } from "./support/problems.ts";
 import { packagesIndex, record, universe } from "./support/records.ts";
