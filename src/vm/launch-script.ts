@@ -9,7 +9,7 @@
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
-import { hostForward, qemuArgv, qemuEnvironment, treeProgram } from "./argv.ts";
+import { hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
 import type { MachineSpec } from "./spec.ts";
 import { hostPath, renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
 
@@ -83,7 +83,7 @@ ${toolFunction("qemu_img", tool("usr/bin/qemu-img"))}
 ${toolFunction("flock", tool("usr/bin/flock"))}
 ${toolFunction("bwrap", tool("usr/bin/bwrap"))}
 ${ownOptions}
-${accelerator}
+${accelerator}[ $accel != tcg ] || kernelParams=" ${tcgKernelParams.join(" ")}$kernelParams"
 ${userWords}
 ${redirections}
 ${spec.disk === null ? "disk= diskFormat=" : diskChoice}

@@ -47,7 +47,7 @@ export const vmVariant = defineModule<Machine>({
       boot: {
         kernelParams: mkMerge([
           () => config.virtualisation.qemu.consoles.map((console) => `console=${console}`),
-          ["panic=-1"],
+          ["panic=-1", "cryptomgr.notests", "random.trust_cpu=on"],
         ]),
         initrd: {
           kernelModules: [...deviceModules, ...storeModules],

@@ -228,7 +228,7 @@ describe("its own options", () => {
   it("--print-command starts nothing and makes nothing", async () => {
     const { code, stdout } = await store.run(["--print-command", "-m", "it's 2"], { QEMU_KERNEL_PARAMS: "quiet a=b" });
     expect(code).toBe(0);
-    expect(stdout).toContain("console=ttyS0 quiet a=b'");
+    expect(stdout).toContain("console=ttyS0 nokaslr mitigations=off no_timer_check tsc=reliable quiet a=b'");
     expect(stdout.trimEnd()).toMatch(/-m 'it'\\''s 2'$/);
     expect(readdirSync(store.work)).toEqual([]);
   });
