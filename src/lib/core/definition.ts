@@ -282,6 +282,11 @@ export interface Survivors {
 
 /** Run the thunks of the strongest definitions. If they all turn out to say nothing, the next class has its turn. */
 export function resolve(loc: Loc | undefined, candidates: Def[], reading: Reading): Survivors {
+  const [only] = candidates;
+  // One definition that is no thunk: the most frequent case by far.
+  if (candidates.length === 1 && only !== undefined && !isUnsettled(only)) {
+    return { defs: candidates, priority: effectivePriority(only) };
+  }
   let left = candidates;
   while (left.length > 0) {
     const winners = strongest(left);
@@ -294,10 +299,14 @@ export function resolve(loc: Loc | undefined, candidates: Def[], reading: Readin
 }
 
 function runThunks(loc: Loc | undefined, defs: Def[], reading: Reading): Def[] {
-  if (!defs.some((def) => typeof def.value === "function" || def.value instanceof LiteralValue)) return defs;
+  if (!defs.some(isUnsettled)) return defs;
   const out: Def[] = [];
   for (const def of defs) runThunk(loc, def, reading, out);
   return out;
+}
+
+function isUnsettled(def: Def): boolean {
+  return typeof def.value === "function" || def.value instanceof LiteralValue;
 }
 
 function runThunk(loc: Loc | undefined, def: Def, reading: Reading, out: Def[]): void {

@@ -9,18 +9,19 @@ import { definitionType, optionUndefined, wrapperNesting } from "./problems.ts";
 import { Property } from "./property.ts";
 import type { At, Context, Type } from "./type.ts";
 
+/** What there is to say about a value that nothing defines. */
+export interface Undefined {
+  /** All definitions, those included whose conditions do not hold. */
+  readonly raw: readonly unknown[];
+  readonly schema?: { readonly origins: readonly Origin[] };
+}
+
 /** The value of what survived of the definitions. */
-export function mergeSurvivors(
-  at: At,
-  type: Type,
-  survivors: Survivors,
-  declarations: readonly Origin[],
-  losers: number,
-): unknown {
+export function mergeSurvivors(at: At, type: Type, survivors: Survivors, from: Undefined): unknown {
   const { defs } = survivors;
   if (defs.length === 0) {
     if (type.emptyValue !== undefined) return type.emptyValue(at);
-    throw optionUndefined(at.loc, declarations, losers);
+    throw optionUndefined(at.loc, from.schema?.origins ?? [], from.raw.length);
   }
   const bad = type.misfits(defs);
   if (bad.length > 0) throw misfit(at, type, bad);
@@ -29,12 +30,12 @@ export function mergeSurvivors(
 
 /** The value of definitions whose wrappers are still on. */
 export function mergeDefs(at: At, type: Type, defs: readonly Def[]): unknown {
-  return mergePeeled(at, type, peel(defs), defs.length);
+  return mergePeeled(at, type, peel(defs), defs);
 }
 
 /** The value of definitions whose wrappers are off. */
-export function mergePeeled(at: At, type: Type, candidates: Def[], before: number): unknown {
-  return mergeSurvivors(at, type, resolve(at.loc, candidates, type), [], before);
+export function mergePeeled(at: At, type: Type, candidates: Def[], raw: readonly Def[]): unknown {
+  return mergeSurvivors(at, type, resolve(at.loc, candidates, type), { raw });
 }
 
 /** Say that definitions do not fit a type; a wrapper left in the value is the more helpful thing to complain about. */
@@ -67,7 +68,7 @@ export class ElementCell extends Cell {
   }
 
   protected override compute(): unknown {
-    return mergePeeled({ loc: this.#loc, context: this.#context }, this.#type, this.#defs, this.#defs.length);
+    return mergePeeled({ loc: this.#loc, context: this.#context }, this.#type, this.#defs, this.#defs);
   }
 }
 
@@ -77,7 +78,7 @@ export class ElementCell extends Cell {
  */
 export function lazyMember(target: object, key: string, loc: Loc, context: Context, type: Type, defs: Def[]): void {
   if (defs.length > 0 && defs.every((def) => type.isEager(def.value))) {
-    const value = attempt(() => mergePeeled({ loc, context }, type, defs, defs.length));
+    const value = attempt(() => mergePeeled({ loc, context }, type, defs, defs));
     if (value !== undefined) {
       setMember(target, key, value);
       return;

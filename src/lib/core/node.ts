@@ -39,7 +39,9 @@ export class OptionNode extends Cell {
 
   /** All definitions with their wrappers on; the option's own default comes first. */
   get raw(): readonly Def[] {
-    return this.schema.hasDefault ? [defaultDef(this.schema), ...this.#given()] : this.#given();
+    const given = this.#given();
+    if (!this.schema.hasDefault) return given;
+    return given.length === 0 ? [defaultDef(this.schema)] : [defaultDef(this.schema), ...given];
   }
 
   /** The definitions whose conditions hold. */
@@ -70,10 +72,9 @@ export class OptionNode extends Cell {
     if (schema.conflict !== undefined) throw schema.error(this.loc);
     const { aliasOf } = schema;
     if (aliasOf !== undefined) return this.scope.valueAt(aliasOf);
-    const { raw } = this;
-    if (schema.readOnly && raw.length > 1) throw optionReadOnly(this.loc, raw);
+    if (schema.readOnly && this.raw.length > 1) throw optionReadOnly(this.loc, this.raw);
     const at = { loc: this.loc, context: this.scope.context };
-    const value = mergeSurvivors(at, schema.type, this.survivors(), schema.origins, raw.length);
+    const value = mergeSurvivors(at, schema.type, this.survivors(), this);
     return schema.apply === undefined ? value : schema.apply(value);
   }
 
@@ -141,9 +142,8 @@ function eagerMerge(type: Type, def: Def, context: Context): unknown {
 
 /** An option's own default as a definition. */
 function defaultDef(schema: OptionSchema): Def {
-  const [first] = schema.decls;
-  const origin = first?.tree.origin ?? first?.origin ?? unknownOrigin;
-  return new Def(schema.default, origin, undefined, priority.optionDefault);
+  schema.defaultDef ??= new Def(schema.default, schema.origins[0] ?? unknownOrigin, undefined, priority.optionDefault);
+  return schema.defaultDef;
 }
 
 /** Defaults that are plain data are the same in every scope; they are merged once. */

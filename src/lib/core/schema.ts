@@ -7,6 +7,7 @@
  */
 import type { ConfigError } from "../config-error.ts";
 import { unspecified } from "../types/free.ts";
+import type { Def } from "./definition.ts";
 import { type Loc, names, showPath } from "./loc.ts";
 import { type ModuleLike, ModuleRecord } from "./module.ts";
 import { OptionDecl } from "./option.ts";
@@ -96,6 +97,8 @@ export class OptionSchema {
   readonly isPlain: boolean;
   /** The default as a value, where it is the same in every scope; kept by whoever found out. @internal */
   constant: { readonly value: unknown } | undefined = undefined;
+  /** The default as a definition, likewise. @internal */
+  defaultDef: Def | undefined = undefined;
   readonly #decl: OptionDecl;
   readonly #origin: Origin;
   readonly #more: readonly DeclaredOption[];

@@ -76,7 +76,7 @@ function addElement(list: unknown[], loc: Loc, at: At, element: Type, candidates
   if (candidates.length === 1) {
     const only = candidates[0] as Def;
     if (element.isEager(only.value) && element.misfits(candidates).length === 0) {
-      list.push(mergePeeled({ loc, context: at.context }, element, candidates, 1));
+      list.push(mergePeeled({ loc, context: at.context }, element, candidates, candidates));
       return;
     }
   }
