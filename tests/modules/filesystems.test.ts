@@ -88,7 +88,7 @@ describe("the initrd's mounts", () => {
 
   it("say what is to be done with a device", () => {
     expect(mountLine(fs("/", { autoFormat: true, autoResize: true, label: "osmod-root" }))).toBe(
-      "mount_device /dev/vdb / ext4 defaults -fcg osmod-root",
+      "mount_device /dev/vdb / ext4 defaults -efcg osmod-root",
     );
     expect(mountLine(fs("/nix/store", { device: "//10.0.3.4/store", fsType: "cifs", options: ["ro"] }))).toBe(
       "mount_other //10.0.3.4/store /nix/store cifs ro",

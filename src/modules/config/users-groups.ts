@@ -290,7 +290,11 @@ export default defineModule<Std>({
           users: {
             deps: ["var"],
             text: mkDefault(() =>
-              usersActivation(`${config.system.build.users}`, `${config.system.build.etc}/etc/skel`),
+              usersActivation(
+                `${config.system.build.users}`,
+                `${config.system.build.etc}/etc/skel`,
+                !config.users.mutableUsers || users().some((user) => user.hashedPasswordFile !== null),
+              ),
             ),
           },
         },

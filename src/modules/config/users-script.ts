@@ -82,20 +82,19 @@ export function buildSpec(
   const lines = [
     `M:${mutable ? "mutable" : "declared"}`,
     ...groups.map(groupLine),
-    ...users.filter((user) => clearText(user) === null).map((user) => userLine(user, declaredHash(user))),
+    ...users.map((user, index) => userLine(user, clearText(user) === null ? declaredHash(user) : `@hash${index}@`)),
   ];
   const table = pkgs.writeTree("users-table", {
     table: { text: `${lines.join("\n")}\n` },
     "users.awk": { text: mergeAccounts },
   });
-  const hashed = users.flatMap((user) => {
+  const hashed = users.flatMap((user, index) => {
     const password = clearText(user);
     if (password === null) return [];
     const salt = createHash("sha256").update(`${user.name}:${password}`).digest("hex").slice(0, 16);
-    const [before, after] = userLine(user, "\0").split("\0");
     return [
       `hash=$(printf '%s\\n' ${sh(password)} | mkpasswd -m sha512 -S ${salt})`,
-      `printf '%s%s%s\\n' ${sh(before ?? "")} "$hash" ${sh(after ?? "")} >> "$out/table"`,
+      `sed -i "s|:@hash${index}@:|:$hash:|" "$out/table"`,
     ];
   });
   const script = ["set -e", 'mkdir -p "$out"', `cp ${table}/* "$out/"`, 'chmod u+w "$out/table"', ...hashed].join("\n");
@@ -106,34 +105,45 @@ function clearText(user: Account): string | null {
   return user.password ?? user.initialPassword;
 }
 
-/** The activation snippet for a built table. New homes are copies of the directory `skel`. */
-export function usersActivation(spec: string, skel: string): string {
+/**
+ * The activation snippet for a built table. New homes are copies of the directory `skel`.
+ *
+ * Nothing is done when the same table was merged before and nobody wrote to the files since; unless `always`, for what the
+ * files alone do not tell: passwords that are in files of their own, machines that take back what was changed by hand.
+ */
+export function usersActivation(spec: string, skel: string, always: boolean): string {
   return `
-cd /etc
-for file in passwd group shadow; do [ -e $file ] || : > $file; done
-for file in uid-map gid-map; do [ -e /var/lib/osmod/$file ] || : > /var/lib/osmod/$file; done
-umask 0077
-awk -f ${spec}/users.awk ${spec}/table passwd group shadow /var/lib/osmod/uid-map /var/lib/osmod/gid-map > /etc/.accounts
-umask 0022
-while read -r what mode owner path; do
-  case $what in
-    file)
-      [ "$mode" = 0600 ] || chmod $mode "$path.osmod"
-      [ "$owner" = 0:0 ] || chown $owner "$path.osmod"
-      mv -f "$path.osmod" "$path" ;;
-    home)
-      if [ ! -d "$path" ]; then
-        mkdir -p "$path"
-        [ ! -d ${skel} ] || cp -R ${skel}/. "$path/"
-        chmod -R u+w "$path"
-        chown -R $owner "$path"
-        chmod $mode "$path"
-      fi ;;
-    warn) warn "$path" ;;
-  esac
-done < /etc/.accounts
-rm -f /etc/.accounts
-cd /
+generation=
+[ ! -e /var/lib/osmod/users.generation ] || read -r generation < /var/lib/osmod/users.generation
+for file in passwd group shadow; do
+  if [ ! -e /etc/$file ] || [ /etc/$file -nt /var/lib/osmod/users.generation ]; then generation=; fi
+done
+if [ "$generation" != ${spec} ]${always ? " || true" : ""}; then
+  cd /etc
+  for file in passwd group shadow /var/lib/osmod/uid-map /var/lib/osmod/gid-map; do [ -e $file ] || : > $file; done
+  umask 0077
+  awk -f ${spec}/users.awk ${spec}/table passwd group shadow /var/lib/osmod/uid-map /var/lib/osmod/gid-map > /run/osmod-accounts
+  umask 0022
+  while read -r what mode owner path; do
+    case $what in
+      file)
+        [ "$mode" = 0600 ] || chmod $mode "$path.osmod"
+        [ "$owner" = 0:0 ] || chown $owner "$path.osmod"
+        mv -f "$path.osmod" "$path" ;;
+      home)
+        if [ ! -d "$path" ]; then
+          mkdir -p "$path"
+          [ ! -d ${skel} ] || cp -R ${skel}/. "$path/"
+          chmod -R u+w "$path"
+          chown -R $owner "$path"
+          chmod $mode "$path"
+        fi ;;
+      warn) warn "$path" ;;
+    esac
+  done < /run/osmod-accounts
+  echo ${spec} > /var/lib/osmod/users.generation
+  cd /
+fi
 `;
 }
 

@@ -118,27 +118,59 @@ ${lines.join("\n")}
 `;
 }
 
-/** An archive of the plain programs, for one read at boot, and the table of what each may do. */
-function buildWrappers(pkgs: PackageSet, systemPath: Derivation, wrappers: readonly Wrapper[]): Derivation {
+/** A wrapper with the numbers of its owner and group, where the configuration knows them. */
+interface NumberedWrapper extends Wrapper {
+  readonly uid: number | null;
+  readonly gid: number | null;
+}
+
+/**
+ * An archive that unpacks to the finished wrappers: a directory named after this very build, and the link `bin` to it. A
+ * builder may make no set-id files, so the archive's headers are written by hand. What a header cannot say, capabilities and owners
+ * whose numbers only the machine knows, is in `table`.
+ */
+function buildWrappers(pkgs: PackageSet, systemPath: Derivation, wrappers: readonly NumberedWrapper[]): Derivation {
   const lines = wrappers.map((wrapper) => {
     const source = wrapper.source.startsWith("/usr/") ? `${systemPath}${wrapped}/${wrapper.program}` : wrapper.source;
-    const line = `${wrapperMode(wrapper)} ${wrapper.owner}:${wrapper.group} ${wrapper.program} ${wrapper.capabilities}`;
-    return `take ${sh(source)} ${sh(wrapper.program)} ${sh(line)}`;
+    const mode = wrapperMode(wrapper);
+    const known = wrapper.uid !== null && wrapper.gid !== null;
+    const later =
+      known && wrapper.capabilities === ""
+        ? ""
+        : `${mode} ${wrapper.owner}:${wrapper.group} ${wrapper.program} ${wrapper.capabilities}`;
+    return `take ${sh(source)} ${sh(wrapper.program)} ${known ? `0${mode}` : "0700"} ${wrapper.uid ?? 0} ${wrapper.gid ?? 0} ${sh(later)}`;
   });
   const script = `
 set -e
-mkdir -p "$out" /build/bin
+mkdir -p "$out"
 : > "$out/table"
+dir=\${out#/nix/store/}
+dir=\${dir%%-*}
+inode=0
+pad() { [ $(($1 % 4)) -eq 0 ] || head -c $((4 - $1 % 4)) /dev/zero; }
+# header NAME TYPE-AND-MODE UID GID SIZE
+header() {
+  inode=$((inode + 1))
+  printf '070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\\000' \
+    $inode $(($2)) $3 $4 1 1 $5 0 0 0 0 $((\${#1} + 1)) 0 "$1"
+  pad $((110 + \${#1} + 1))
+}
 take() {
   [ -e "$1" ] || return 0
-  cp -L "$1" "/build/bin/$2"
-  chmod 0500 "/build/bin/$2"
-  printf '%s\\n' "$3" >> "$out/table"
+  size=$(stat -L -c %s "$1")
+  header "$dir/$2" $((0100000 + $3)) $4 $5 $size
+  cat "$1"
+  pad $size
+  [ -z "$6" ] || printf '%s\\n' "$6" >> "$out/table"
 }
-${lines.join("\n")}
-cd /build/bin
-find . -exec touch -h -d @1 {} +
-find . ! -name . | sed 's,^\\./,,' | LC_ALL=C sort | cpio -o -H newc -R 0:0 --renumber-inodes 2>/dev/null > "$out/programs.cpio"
+{
+  header "$dir" 040755 0 0 0
+${lines.map((line) => `  ${line}`).join("\n")}
+  header bin 0120777 0 0 \${#dir}
+  printf %s "$dir"
+  pad \${#dir}
+  header 'TRAILER!!!' 0 0 0 0
+} > "$out/programs.cpio"
 `;
   return pkgs.runCommand("wrappers", {}, script);
 }
@@ -180,10 +212,15 @@ export default defineModule<Std>({
   key: "security/wrappers",
   options,
   config: ({ config, pkgs }) => {
-    const wrappers = (): readonly Wrapper[] =>
+    const wrappers = (): readonly NumberedWrapper[] =>
       Object.values(config.security.wrappers)
         .filter((wrapper) => wrapper.enable)
-        .map((wrapper) => ({ ...wrapper, source: `${wrapper.source}` }))
+        .map((wrapper) => ({
+          ...wrapper,
+          source: `${wrapper.source}`,
+          uid: config.users.users[wrapper.owner]?.uid ?? null,
+          gid: config.users.groups[wrapper.group]?.gid ?? null,
+        }))
         .sort((a, b) => (a.program < b.program ? -1 : 1));
     return define({
       security: {
@@ -234,21 +271,21 @@ export default defineModule<Std>({
   },
 });
 
-/** A new directory beside the old one, then one step from old to new: nobody finds a program missing. */
+/** A new directory beside the old one, and the link that names it last. */
 function activation(wrappers: string): string {
+  const dir = wrappers.slice("/nix/store/".length).slice(0, 32);
   return `
 [ -d /run/wrappers ] || { mkdir -p /run/wrappers && mount -t tmpfs -o nodev,mode=0755,size=64m tmpfs /run/wrappers; }
-dir=/run/wrappers/${wrappers.slice("/nix/store/".length).slice(0, 32)}
-if [ ! -d $dir ]; then
-  mkdir $dir && cd $dir && cpio -idmu < ${wrappers}/programs.cpio 2>/dev/null
+if [ ! -d /run/wrappers/${dir} ]; then
+  cd /run/wrappers
+  old=
+  for dir in */; do [ ! -d "$dir" ] || [ "$dir" = bin/ ] || old="$old $dir"; done
+  log=$(cpio -idmu < ${wrappers}/programs.cpio 2>&1) || warn "unpacking wrappers: $log"
   while read -r mode owner program capabilities; do
-    [ "$owner" = root:root ] || chown "$owner" "$program"
-    chmod "$mode" "$program"
-    [ -z "$capabilities" ] || /usr/sbin/setcap "$capabilities" "$program"
+    chown "$owner" "${dir}/$program" && chmod "$mode" "${dir}/$program"
+    [ -z "$capabilities" ] || /usr/sbin/setcap "$capabilities" "${dir}/$program"
   done < ${wrappers}/table
-  old=$(readlink /run/wrappers/bin)
-  ln -sfn $dir /run/wrappers/bin
-  [ -z "$old" ] || rm -rf "$old"
+  [ -z "$old" ] || rm -rf $old
   cd /
 fi
 `;

@@ -112,9 +112,11 @@ if [ ! -d /var/lib/osmod ]; then
 fi
 [ -L /var/run ] || ln -sfn /run /var/run
 [ -L /var/lock ] || ln -sfn /run/lock /var/lock
-if ! cmp -s /var/lib/osmod/var.list "$systemConfig/var.list"; then
+generation=
+[ ! -e /var/lib/osmod/var.generation ] || read -r generation < /var/lib/osmod/var.generation
+if [ "$generation" != "$systemConfig" ]; then
   ( cd / && xargs mkdir -p < "$systemConfig/var.list" )
-  cp "$systemConfig/var.list" /var/lib/osmod/var.list
+  echo "$systemConfig" > /var/lib/osmod/var.generation
 fi
 [ -s /etc/machine-id ] || { read -r id < /proc/sys/kernel/random/uuid && echo "\${id//-/}" > /etc/machine-id; }
 `;

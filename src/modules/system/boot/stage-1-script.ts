@@ -53,7 +53,6 @@ ${parts.modules.length === 0 ? "" : `modprobe -a ${parts.modules.join(" ")} || w
 ${parts.preDeviceCommands}
 ${parts.network}
 ${parts.postDeviceCommands}
-mkdir -p /sysroot
 ${parts.mounts}
 ${parts.postMountCommands}
 [ -x "/sysroot$init" ] || [ -L "/sysroot$init" ] || fail "there is no $init in the root file system" "the kernel's command line says init=$init; is the store mounted, and does it hold this machine?"
@@ -144,31 +143,43 @@ format() {
   /bin/mke2fs -q -F -t "$type" -E lazy_itable_init=1,lazy_journal_init=1,nodiscard "$@" "$device" || fail "mke2fs could not make a file system on $device"
 }
 
-# check DEVICE
+# superblock DEVICE: reads an ext file system's in one go. Sets magic, state (1: clean), blocks, block_log.
+superblock() {
+  # half words from 1024: blocks are the 3rd and 4th, log2(block size) - 10 the 13th, the mark the 29th, the state the 30th
+  set -- $(od -An -v -tu2 -j1024 -N60 "$1" 2>/dev/null)
+  magic=\${29} state=\${30} blocks=$(($3 + ($4 << 16))) block_log=\${13}
+  [ "$magic" = 61267 ]
+}
+
+# check DEVICE: what was left clean needs no program; an open journal is the kernel's to replay.
 check() {
+  [ "$state" != 1 ] || return 0
   /bin/e2fsck -p "$1" > /dev/null 2>/fsck.log
   status=$?
   [ $((status & 2)) -eq 0 ] || { sync; reboot -f; }
   [ $status -lt 4 ] || fail "the file system on $1 is damaged (e2fsck says $status)" "$(cat /fsck.log)"
 }
 
-# grow DEVICE: to the size of the device, when that is larger by at least a block group's share of a megabyte
+# grow DEVICE: to the size of the device, when that is larger by a megabyte or more
 grow() {
-  bytes=$(blockdev --getsize64 "$1")
-  set -- "$1" $(od -An -v -tu4 -j1028 -N24 "$1")
-  # superblock from 1028: blocks, reserved, free blocks, free inodes, first block, log2(block size) - 10
-  [ $((bytes / (1024 << $7) - $2)) -lt 256 ] || { echo "growing the file system on $1..."; /bin/resize2fs "$1" > /dev/null 2>/grow.log || warn "$(cat /grow.log)"; }
+  read -r sectors < "/sys/class/block/\${1##*/}/size" || return 0
+  [ $((sectors / 2048 - (blocks << block_log) / 1024)) -ge 1 ] || return 0
+  echo "growing the file system on $1..."
+  /bin/resize2fs "$1" > /dev/null 2>/grow.log || warn "$(cat /grow.log)"
 }
 
 # mount_device NAME MOUNTPOINT TYPE OPTIONS FLAGS LABEL
+# Flags: e an ext file system; f make it when the device is blank; c check it; g grow it.
 mount_device() {
   wait_for "$1"
-  made=
-  case $5 in *f*) if blank "$dev"; then format "$dev" "$3" "$6"; made=1; fi ;; esac
-  case $5$made in *c*1) ;; *c*) check "$dev" ;; esac
+  todo=$5
+  case $5 in *e*) superblock "$dev" ;; *) false ;; esac || case $5 in
+    *f*) if blank "$dev"; then format "$dev" "$3" "$6"; todo=-; fi ;;
+  esac
+  case $todo in *c*) check "$dev" ;; esac
   [ -d "/sysroot$2" ] || mkdir -p "/sysroot$2"
   mount -t "$3" -o "$4" "$dev" "/sysroot$2" || fail "could not mount $dev ($3) on $2" "$(dmesg | tail -n 3)"
-  case $5$made in *g*1) ;; *g*) grow "$dev" ;; esac
+  case $todo in *g*) grow "$dev" ;; esac
 }
 
 # mount_other WHAT MOUNTPOINT TYPE OPTIONS

@@ -154,7 +154,7 @@ export function mountLine(fs: FileSystem): string {
     return `mount_other ${sh(what)} ${sh(fs.mountPoint)} ${sh(bind ? "none" : fs.fsType)} ${sh(mountOptions)}`;
   }
   const ext = /^ext[234]$/.test(fs.fsType);
-  const flags = `-${fs.autoFormat ? "f" : ""}${ext && !fs.noCheck ? "c" : ""}${ext && fs.autoResize ? "g" : ""}`;
+  const flags = `-${ext ? "e" : ""}${fs.autoFormat ? "f" : ""}${ext && !fs.noCheck ? "c" : ""}${ext && fs.autoResize ? "g" : ""}`;
   return `mount_device ${[device, fs.mountPoint, fs.fsType, mountOptions, flags, fs.label ?? ""].map(sh).join(" ")}`;
 }
 

@@ -156,19 +156,24 @@ export default defineModule<Std>({
  * leave empty, so that a directory may become a file and the other way round.
  */
 const activation = (etc: string): string => `
-if [ -e /var/lib/osmod/etc.list ] && ! cmp -s /var/lib/osmod/etc.list "${etc}/etc.list"; then
-  awk 'NR == FNR { keep[$0] = 1; next } !($0 in keep)' "${etc}/etc.list" /var/lib/osmod/etc.list |
-    while IFS= read -r file; do
-      rm -f "/etc/$file"
-      while [ "$file" != "\${file%/*}" ]; do
-        file=\${file%/*}
-        rmdir "/etc/$file" 2>/dev/null || break
+generation=
+[ ! -e /var/lib/osmod/etc.generation ] || read -r generation < /var/lib/osmod/etc.generation
+if [ "$generation" != ${etc} ]; then
+  if [ -e /var/lib/osmod/etc.list ]; then
+    awk 'NR == FNR { keep[$0] = 1; next } !($0 in keep)' "${etc}/etc.list" /var/lib/osmod/etc.list |
+      while IFS= read -r file; do
+        rm -f "/etc/$file"
+        while [ "$file" != "\${file%/*}" ]; do
+          file=\${file%/*}
+          rmdir "/etc/$file" 2>/dev/null || break
+        done
       done
-    done
+  fi
+  cp -f "${etc}/etc.list" /var/lib/osmod/etc.list
 fi
 cd /etc
 log=$(cpio -idmu < "${etc}/etc.cpio" 2>&1) || warn "unpacking /etc: $log"
-cmp -s /var/lib/osmod/etc.list "${etc}/etc.list" || cp "${etc}/etc.list" /var/lib/osmod/etc.list
+echo ${etc} > /var/lib/osmod/etc.generation
 if [ -s "${etc}/etc.owners" ]; then
   while IFS=' ' read -r owner mode file; do
     chown "$owner" "/etc/$file" && chmod "$mode" "/etc/$file"
