@@ -24,6 +24,6 @@ export type {
   TreeFile,
 } from "./types.ts";
 export { overlay, type PackageUniverse, universeOf } from "./universe.ts";
-export { adviseOnFetches, requireFetchable } from "./unpack.ts";
+export { requireFetchable } from "./unpack.ts";
 export { compareVersions, type VersionOperator, versionSatisfies } from "./version.ts";
 export { updateLock, type WithPackagesOptions, type WithPackagesResult, withPackages } from "./with-packages.ts";

@@ -5,10 +5,9 @@
  * mirrors build the same. With no mirror known the address is a placeholder; {@link requireFetchable} turns that into
  * a problem before anything is fetched, and whoever has the file in the store already never notices.
  */
-import { fail, ProblemError } from "../problems/index.ts";
+import { fail } from "../problems/index.ts";
 import type { Derivation, Plan } from "../store/index.ts";
 import { type BuilderTools, scriptDerivation } from "./builders.ts";
-import { SUPERSEDED, WAYS_OUT } from "./download.ts";
 import { type ArchiveName, type Mirrors, requireMirror } from "./mirror.ts";
 import type { PackageRecord } from "./record.ts";
 
@@ -37,22 +36,6 @@ export function requireFetchable(plan: Pick<Plan, "fetch">): void {
     const url = drv.data.env.get("url") ?? "";
     if (url.startsWith(PLACEHOLDER)) requireMirror({}, url.slice(PLACEHOLDER.length).split("/")[0] ?? "debian");
   }
-}
-
-/**
- * Add to problems of realising what only we know: a package file that is gone was superseded in the archive. Anything
- * else is passed on as it is.
- */
-export async function adviseOnFetches<T>(realising: Promise<T>): Promise<T> {
-  return realising.catch((error: unknown) => {
-    if (!(error instanceof ProblemError) || !error.has("fetch-not-found")) throw error;
-    const [first, ...rest] = error.problems.map((problem) =>
-      problem.code === "fetch-not-found"
-        ? { ...problem, notes: [...problem.notes, SUPERSEDED], fix: WAYS_OUT }
-        : problem,
-    );
-    throw new ProblemError([first!, ...rest], { cause: error });
-  });
 }
 
 /** A name that a store object may have, for any file name or version. */

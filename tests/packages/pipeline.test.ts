@@ -5,7 +5,7 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { adviseOnFetches, hostSandbox, type PackageSet, withPackages } from "../../src/packages/index.ts";
+import { explainGone, hostSandbox, type PackageSet, withPackages } from "../../src/packages/index.ts";
 import { openStore, type Store, type StoreObject } from "../../src/store/index.ts";
 import { type TestSandbox, testSandbox } from "../helpers/sandbox.ts";
 import { makeSigner, type Signer, TestArchive, type TestPackage } from "./support/archive.ts";
@@ -300,7 +300,8 @@ describe("in a store", () => {
     needsSandbox(context);
     const { source } = await withPackages(options(), (pkgs) => `${pkgs.web}`);
     archive.remove(source.find("web").filename);
-    const problem = await problemOfAsync(adviseOnFetches(build((pkgs) => pkgs.web!)));
+    const building = build((pkgs) => pkgs.web!).catch((error: unknown) => Promise.reject(explainGone(error, "lock")));
+    const problem = await problemOfAsync(building);
     expect(problem).toMatchObject({ code: "fetch-not-found" });
     expect(problem.fix).toContain("osmod lock --update");
   }, 30_000);

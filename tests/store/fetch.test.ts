@@ -119,6 +119,18 @@ describe("fetching", () => {
     expect(asked).toEqual(["/a", "/b", "/c"]);
   });
 
+  it("lets go of a connection whose answer nobody reads", async () => {
+    const connections = new Set<number | undefined>();
+    answer = (request, response) => {
+      connections.add(request.socket.remotePort);
+      response.writeHead(404).end("nothing here");
+    };
+    const names = Array.from({ length: 40 }, (_, n) => `file-${n}`);
+    const found = await problems(store.realise(names.map((name) => fetched(name, name))));
+    expect(found).toHaveLength(40);
+    expect(connections.size).toBeLessThanOrEqual(16);
+  });
+
   it("tries again when a server stumbles or a transfer breaks off", async () => {
     answer = (_, response) => {
       if (asked.length === 1) response.writeHead(503).end();

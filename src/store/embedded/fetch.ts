@@ -100,10 +100,18 @@ async function open(url: string, signal: AbortSignal): Promise<Answer> {
     const path = fileURLToPath(at);
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) notFound(url, "there is no such file");
-    return { status: 200, body: createReadStream(path) as AsyncIterable<Uint8Array>, length: stat.size, url: at };
+    const body = createReadStream(path);
+    return {
+      status: 200,
+      body: body as AsyncIterable<Uint8Array>,
+      discard: () => void body.destroy(),
+      length: stat.size,
+      url: at,
+    };
   }
   const answer = await get(at, signal);
   if (answer.status === 200) return answer;
+  answer.discard();
   if (answer.status === 404 || answer.status === 410) notFound(url, `the server answered ${answer.status}`);
   throw new StatusError(answer.status);
 }

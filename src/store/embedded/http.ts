@@ -12,6 +12,8 @@ import { connect as connectTls } from "node:tls";
 export interface Answer {
   readonly status: number;
   readonly body: AsyncIterable<Uint8Array>;
+  /** Let go of a body that nobody will read, so that its connection serves others. */
+  readonly discard: () => void;
   /** Length of the body, when the server tells. */
   readonly length?: number;
   /** Where redirects led. */
@@ -41,7 +43,8 @@ export async function get(url: URL, signal: AbortSignal): Promise<Answer> {
       continue;
     }
     const length = message.headers["content-length"];
-    return { status, body: message, url: at, ...(length === undefined ? {} : { length: Number(length) }) };
+    const discard = (): void => void message.resume();
+    return { status, body: message, discard, url: at, ...(length === undefined ? {} : { length: Number(length) }) };
   }
   throw Object.assign(new Error(`more than ${MAX_REDIRECTS} redirects`), { code: "ERR_REDIRECTS" });
 }
