@@ -13,7 +13,10 @@ export default defineMachine({
         nginx: {
           enable: true,
           virtualHosts: {
-            localhost: { default: true, root: () => `${pkgs.writeTree("page", { "index.html": { text: page(config.networking.hostName) } })}` },
+            localhost: {
+              default: true,
+              root: () => `${pkgs.writeTree("page", { "index.html": { text: page(config.networking.hostName) } })}`,
+            },
           },
         },
         openssh: { enable: true, settings: { PasswordAuthentication: false } },

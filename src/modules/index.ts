@@ -48,7 +48,13 @@ import * as networkInterfaces from "./tasks/network-interfaces.ts";
 export { checkAssertions } from "./misc/assertions.ts";
 export { release } from "./misc/version.ts";
 export { sh, shWords } from "./shell.ts";
-export { type FileSystem, fstab, inMountOrder, isInitrdMount, options as fileSystemOptions } from "./tasks/filesystems.ts";
+export {
+  type FileSystem,
+  fstab,
+  inMountOrder,
+  isInitrdMount,
+  options as fileSystemOptions,
+} from "./tasks/filesystems.ts";
 export * from "./types.ts";
 
 declare module "../lib/index.ts" {
