@@ -75,7 +75,7 @@ function describe({ path, option }: DocumentedOption): OptionDoc[] {
     visible: typeof visible === "boolean" ? visible : visible === "shallow",
     readOnly: option.readOnly ?? false,
     ...(defaultText !== undefined
-      ? { default: { text: String(defaultText) } }
+      ? { default: { text: textOf(defaultText) } }
       : plain !== undefined
         ? { default: { value: plain } }
         : {}),
@@ -93,4 +93,8 @@ function settle(value: unknown): unknown {
   } catch {
     return value;
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }

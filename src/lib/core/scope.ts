@@ -272,15 +272,13 @@ export class Scope {
 
   /** `config` is a getter only where a module function is called while the scope is still being made. */
   #makeArgs(): object {
-    const scope = this;
-    const early = this.root === undefined;
-    const args = {
-      config: early ? undefined : this.root.handle(),
-      get options(): object {
-        return scope.root.view();
-      },
+    const args = {};
+    const later = (name: string, get: () => object): void => {
+      Object.defineProperty(args, name, { enumerable: true, get });
     };
-    if (early) Object.defineProperty(args, "config", { enumerable: true, get: () => scope.root.handle() });
+    if (this.root === undefined) later("config", () => this.root.handle());
+    else setMember(args, "config", this.root.handle());
+    later("options", () => this.root.view());
     copyMembers(args, this.context.specialArgs);
     if (this.#spec.args !== undefined) copyMembers(args, this.#spec.args());
     return Object.freeze(args);
