@@ -236,19 +236,20 @@ export default defineModule<Std>({
       Object.values(config.users.users)
         .filter((user) => user.enable)
         .sort((a, b) => (a.name < b.name ? -1 : 1));
-    const groups = (): readonly Group[] =>
-      Object.values(config.users.groups)
-        .map((group) => ({
-          name: group.name,
-          gid: group.gid,
-          members: [
-            ...new Set([
-              ...group.members,
-              ...users().flatMap((user) => (user.extraGroups.includes(group.name) ? [user.name] : [])),
-            ]),
-          ].sort(),
+    const groups = (): readonly Group[] => {
+      // Membership is written at the user; gathered once, not once a group.
+      const extra = new Map<string, string[]>();
+      for (const user of users()) {
+        for (const group of user.extraGroups) extra.set(group, [...(extra.get(group) ?? []), user.name]);
+      }
+      return Object.values(config.users.groups)
+        .map(({ name, gid, members }) => ({
+          name,
+          gid,
+          members: [...new Set([...members, ...(extra.get(name) ?? [])])].sort(),
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
+    };
     const groupNames = () => new Set(groups().map((group) => group.name));
     return define({
       users: {
