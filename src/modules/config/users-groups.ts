@@ -18,6 +18,7 @@ import {
   t,
 } from "../../lib/index.ts";
 import type { Std } from "../index.ts";
+import { once } from "../once.ts";
 import { accountName, derivationType, octalMode, packageType, passwdField } from "../types.ts";
 import { debianGroups, debianUsers } from "./debian-accounts.ts";
 import { type Account, buildSpec, type Group, usersActivation } from "./users-script.ts";
@@ -232,11 +233,12 @@ export default defineModule<Std>({
   key: "config/users-groups",
   options,
   config: ({ config, pkgs }) => {
-    const users = () =>
+    const users = once(() =>
       Object.values(config.users.users)
         .filter((user) => user.enable)
-        .sort((a, b) => (a.name < b.name ? -1 : 1));
-    const groups = (): readonly Group[] => {
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    );
+    const groups = once((): readonly Group[] => {
       // Membership is written at the user; gathered once, not once a group.
       const extra = new Map<string, string[]>();
       for (const user of users()) {
@@ -249,8 +251,8 @@ export default defineModule<Std>({
           members: [...new Set([...members, ...(extra.get(name) ?? [])])].sort(),
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
-    };
-    const groupNames = () => new Set(groups().map((group) => group.name));
+    });
+    const groupNames = once(() => new Set(groups().map((group) => group.name)));
     return define({
       users: {
         users: mkMerge([
