@@ -1,14 +1,13 @@
 /** The main job, end to end: build examples/web as an ordinary user, boot it, use it, power it off, boot it again. */
 import type { ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import ssh from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GuestConsole } from "../helpers/console.ts";
 import { Installed } from "../helpers/installed.ts";
 
-const key = ssh.utils.generateKeyPairSync("ed25519");
+const key = sshKey();
 const home = new Installed("session");
 let directory: string;
 let port: number;
@@ -62,8 +61,12 @@ describe("the first start", () => {
     expect(opened.sort()).toEqual([port, sshPort].sort());
   });
 
-  it("lets a user in over ssh by the key that the machine names", async () => {
-    expect(await overSsh("alice", "id -un; id -Gn")).toMatch(/^alice\n.*wheel/);
+  it("lets a user in over ssh by the key that the machine names, and by nothing else", async () => {
+    expect(await greeting(sshPort)).toMatch(/^SSH-2\.0-OpenSSH/);
+    await guest.succeed(`umask 077; printf '%s' '${key.private}' > /root/key`);
+    const ssh = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR";
+    expect(await guest.succeed(`${ssh} -i /root/key alice@localhost 'id -un; id -Gn'`)).toMatch(/^alice\n.*wheel/);
+    expect((await guest.run(`${ssh} -i /root/key root@localhost true`)).code).not.toBe(0);
   });
 
   it("mounts the store read-only over cifs", async () => {
@@ -213,22 +216,28 @@ async function fetchPage(): Promise<string> {
   }
 }
 
-function overSsh(username: string, command: string): Promise<string> {
+/** A key pair for ssh: the public half as one line, the private half as a file. */
+function sshKey(): { readonly public: string; readonly private: string } {
+  const pair = generateKeyPairSync("ed25519");
+  const raw = Buffer.from(pair.publicKey.export({ format: "jwk" }).x ?? "", "base64url");
+  const field = (bytes: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes]);
+  const blob = Buffer.concat([field(Buffer.from("ssh-ed25519")), field(raw)]);
+  return {
+    public: `ssh-ed25519 ${blob.toString("base64")} test`,
+    private: pair.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+  };
+}
+
+/** What a server says first. */
+function greeting(at: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const client = new ssh.Client();
-    client.on("error", reject);
-    client.on("ready", () => {
-      client.exec(command, (error, stream) => {
-        if (error !== undefined) return reject(error);
-        let output = "";
-        stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
-        stream.on("close", () => {
-          client.end();
-          resolve(output);
-        });
-      });
+    const socket = connect(at, "127.0.0.1");
+    socket.setTimeout(60_000, () => socket.destroy(new Error("no greeting")));
+    socket.on("error", reject);
+    socket.once("data", (chunk: Buffer) => {
+      resolve(chunk.toString());
+      socket.destroy();
     });
-    client.connect({ host: "127.0.0.1", port: sshPort, username, privateKey: key.private, readyTimeout: 120_000 });
   });
 }
 
