@@ -44,6 +44,12 @@ export const vmVariant = defineModule<Machine>({
         ...config.virtualisation.fileSystems,
       })),
       swapDevices: mkVMOverride([]),
+      environment: {
+        etc: {
+          // Everything runs from the store: an attempt to unmount it at shutdown could only fail.
+          "systemd/system/nix-store.mount.d/50-stays.conf": { text: "[Unit]\nDefaultDependencies=no\n" },
+        },
+      },
       boot: {
         kernelParams: mkMerge([
           () => config.virtualisation.qemu.consoles.map((console) => `console=${console}`),
