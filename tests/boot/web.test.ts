@@ -1,5 +1,6 @@
 /** The main job, end to end: build examples/web as an ordinary user, boot it, use it, power it off, boot it again. */
 import type { ChildProcess } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
