@@ -1,8 +1,7 @@
 /**
- * The launcher's shell scripts: what happens between `./result/bin/run-web-vm` and QEMU.
+ * `launch.sh`: what happens between `./result/bin/run-web-vm` and QEMU.
  *
- * `entryScript` is what the user starts. It needs nothing of the host but `/bin/sh`: it finds the store from its own place
- * and hands over to the store's busybox, whose applets are the only commands of `launchScript`. That one works in this order:
+ * It is run by the store's busybox (entry-script.ts), whose applets are its only commands beside QEMU's own tree. In order:
  *
  *     own options · accelerator · QEMU_OPTS and its like · disk: make, lock, grow · private directory · share · QEMU
  *
@@ -11,7 +10,7 @@
  */
 import { hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
 import type { MachineSpec } from "./spec.ts";
-import { hostPath, renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
+import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
 
 /** What the scripts refer to in the store. */
 export interface LaunchPaths {
@@ -24,27 +23,6 @@ export interface LaunchPaths {
 /** File descriptors that QEMU inherits, so that the kernel holds the locks exactly as long as QEMU lives. */
 const RUNTIME_FD = 8;
 const DISK_FD = 9;
-
-/** `bin/run-<name>-vm`. */
-export function entryScript(spec: MachineSpec, paths: LaunchPaths): string {
-  return `#!/bin/sh
-# Starts the virtual machine ${spec.name}; --help says more. The store is found from this file's own place.
-self=$0
-case $self in */*) ;; *) self=$(command -v -- "$self") ;; esac
-while [ -h "$self" ]; do
-  link=$(readlink -- "$self") || { echo "osmod: start $self by its own path: there is no readlink here to follow the link" >&2; exit 1; }
-  case $link in /*) self=$link ;; *) self=\${self%/*}/$link ;; esac
-done
-here=$(CDPATH='' cd -P -- "\${self%/*}" && pwd -P) || exit 1
-root=\${here%/nix/store/*}
-if [ "$root" = "$here" ] || [ ! -x "$root"${paths.busybox} ]; then
-  echo "osmod: $self does not lie in a store that holds this machine; start it where it was built, by the link ./result" >&2
-  exit 1
-fi
-share=\${here%/bin}/share/osmod
-exec "$root"${paths.busybox} sh "$share/launch.sh" "$root" "$share" "$0" "$@"
-`;
-}
 
 /** `launch.sh`, run by busybox with the store's root, the launcher's data, the name it was started by, and the user's arguments. */
 export function launchScript(spec: MachineSpec, paths: LaunchPaths): string {
@@ -416,45 +394,3 @@ done
 trap '' TERM INT HUP
 exit \${asked:-$status}
 `;
-
-/**
- * `share.sh`: what QEMU runs when the guest connects, with the connection as its standard input and output.
- *
- * smbd sees Samba's own tree, its state and the store paths that are listed beside this script; nothing else of the host, no
- * network, no other process. Nothing but SMB may be written to the connection, so all messages go to a file.
- */
-export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
-  const confinement: Template = [
-    ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
-    ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "0"].map((w) => word(w)),
-    ...["--setenv", "PATH", "/usr/sbin:/usr/bin"].map((w) => word(w)),
-    word("--ro-bind"),
-    hostPath(`${paths.samba}/usr`),
-    word("/usr"),
-    ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"].map((w) => word(w)),
-    word("--ro-bind"),
-    word({ hole: "share" }, "/etc"),
-    word("/etc"),
-    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var"].map((w) =>
-      word(w),
-    ),
-    word("--bind"),
-    word({ hole: "runtime" }, "/state"),
-    word("/state"),
-    // Made here, or they would be closed to the guest's ordinary users.
-    ...["--perms", "0755", "--dir", "/nix", "--perms", "0755", "--dir", "/nix/store"].map((w) => word(w)),
-  ];
-  return `#!/bin/sh
-# The store's share of ${spec.name}; started by QEMU for the guest's connection.
-root=$OSMOD_SHARE_ROOT share=$OSMOD_SHARE_DATA runtime=$OSMOD_SHARE_RUNTIME
-exec 2>> "$runtime/smbd.log"
-${renderShell(confinement)}
-while read -r kind path target; do
-  case $kind in
-    link) set -- "$@" --symlink "$target" "$path" ;;
-    *) set -- "$@" --ro-bind "$root$path" "$path" ;;
-  esac
-done < "$share/store-paths"
-exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /state
-`;
-}

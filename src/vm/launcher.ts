@@ -10,7 +10,9 @@
  */
 import type { Package, PackageSet } from "../packages/index.ts";
 import type { Derivation, StoreObject } from "../store/index.ts";
-import { entryScript, type LaunchPaths, launchScript, shareScript } from "./launch-script.ts";
+import { entryScript } from "./entry-script.ts";
+import { type LaunchPaths, launchScript } from "./launch-script.ts";
+import { shareScript } from "./share-script.ts";
 import type { MachineSpec } from "./spec.ts";
 import { smbConf } from "./store-share.ts";
 

@@ -1,0 +1,47 @@
+/**
+ * `share.sh`: what QEMU runs when the guest connects, with the connection as its standard input and output.
+ *
+ * smbd sees Samba's own tree, its state and the store paths that are listed beside this script; nothing else of the host, no
+ * network, no other process. Nothing but SMB may be written to the connection, so all messages go to a file.
+ */
+import { treeProgram } from "./argv.ts";
+import type { LaunchPaths } from "./launch-script.ts";
+import type { MachineSpec } from "./spec.ts";
+import { hostPath, renderShell, type Template, word } from "./template.ts";
+
+/** The text of `share.sh`. */
+export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
+  const confinement: Template = [
+    ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
+    ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "0"].map((w) => word(w)),
+    ...["--setenv", "PATH", "/usr/sbin:/usr/bin"].map((w) => word(w)),
+    word("--ro-bind"),
+    hostPath(`${paths.samba}/usr`),
+    word("/usr"),
+    ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"].map((w) => word(w)),
+    word("--ro-bind"),
+    word({ hole: "share" }, "/etc"),
+    word("/etc"),
+    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var"].map((w) =>
+      word(w),
+    ),
+    word("--bind"),
+    word({ hole: "runtime" }, "/state"),
+    word("/state"),
+    // Made here, or they would be closed to the guest's ordinary users.
+    ...["--perms", "0755", "--dir", "/nix", "--perms", "0755", "--dir", "/nix/store"].map((w) => word(w)),
+  ];
+  return `#!/bin/sh
+# The store's share of ${spec.name}; started by QEMU for the guest's connection.
+root=$OSMOD_SHARE_ROOT share=$OSMOD_SHARE_DATA runtime=$OSMOD_SHARE_RUNTIME
+exec 2>> "$runtime/smbd.log"
+${renderShell(confinement)}
+while read -r kind path target; do
+  case $kind in
+    link) set -- "$@" --symlink "$target" "$path" ;;
+    *) set -- "$@" --ro-bind "$root$path" "$path" ;;
+  esac
+done < "$share/store-paths"
+exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /state
+`;
+}
