@@ -176,6 +176,15 @@ describe("small files of /etc", () => {
   ])("know the source of the locale %s", (locale, source) => expect(localeSource(locale)).toEqual(source));
 });
 
+describe("limits of sessions", () => {
+  it("are a file that PAM reads, and no file when there are none", () => {
+    const limit = { domain: "@users", type: "hard", item: "nofile", value: 4096 } as const;
+    const limited = machine({ security: { pam: { loginLimits: [limit] } } });
+    expect(limited.etc("security/limits.d/50-osmod.conf")).toBe("@users hard nofile 4096\n");
+    expect(machine({}).hasEtc("security/limits.d/50-osmod.conf")).toBe(false);
+  });
+});
+
 describe("sudo", () => {
   it("asks members of sudo and wheel for their password unless told otherwise", () => {
     expect(machine({}).etc("sudoers")).toContain("%sudo ALL=(ALL:ALL) ALL\n%wheel ALL=(ALL:ALL) ALL\n");

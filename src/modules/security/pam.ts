@@ -5,7 +5,7 @@
  * profiles that packages ship. The same is done here, at build time, from the packages that the machine has; so a package with a
  * PAM module takes effect by being installed, as it does on Debian. What belongs to one service is a file of `environment.etc`.
  */
-import { declareOptions, define, defineModule, mkOption, t } from "../../lib/index.ts";
+import { declareOptions, define, defineModule, mkIf, mkMerge, mkOption, t } from "../../lib/index.ts";
 import type { PackageSet } from "../../packages/index.ts";
 import type { Derivation } from "../../store/index.ts";
 import type { Std } from "../index.ts";
@@ -138,15 +138,23 @@ export default defineModule<Std>({
     const cfg = config.security.pam;
     return define({
       environment: {
-        etc: () => {
-          const common = buildPam(pkgs, config.system.path, cfg.enabledProfiles, cfg.disabledProfiles);
-          return Object.fromEntries(
-            kinds.map((kind) => [
-              `pam.d/common-${kind}`,
-              define<{ source: string }>({ source: `${common}/common-${kind}` }),
-            ]),
-          );
-        },
+        etc: mkMerge([
+          () => {
+            const common = buildPam(pkgs, config.system.path, cfg.enabledProfiles, cfg.disabledProfiles);
+            return Object.fromEntries(
+              kinds.map((kind) => [
+                `pam.d/common-${kind}`,
+                define<{ source: string }>({ source: `${common}/common-${kind}` }),
+              ]),
+            );
+          },
+          mkIf(() => cfg.loginLimits.length > 0, {
+            "security/limits.d/50-osmod.conf": {
+              text: () =>
+                cfg.loginLimits.map(({ domain, type, item, value }) => `${domain} ${type} ${item} ${value}\n`).join(""),
+            },
+          }),
+        ]),
       },
     });
   },
