@@ -180,7 +180,7 @@ function makeView(node: OptionNode): object {
 
 const nodes = new WeakMap<object, OptionNode>();
 
-/** The option behind a view. @internal */
+/** Look up the option behind a view; `undefined` when the object is none. */
 export function nodeOf(view: object): OptionNode | undefined {
   return nodes.get(view);
 }
