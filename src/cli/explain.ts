@@ -3,6 +3,7 @@ import { explain, renderExplanation } from "../lib/index.ts";
 import { fail } from "../problems/index.ts";
 import { parse } from "./arguments.ts";
 import { evaluateMachine } from "./evaluate.ts";
+import { locateExplanation } from "./locate.ts";
 import type { Verb } from "./verbs.ts";
 
 /** Print every definition of an option with its place, priority and fate. */
@@ -22,7 +23,7 @@ export const run: Verb = async (argv, signal) => {
     { signal, readOnly: true },
     ({ evaluation, rest, vm }) => {
       if (rest === "") fail({ code: "usage", message: "explain needs an option's path", fix: usage });
-      return renderExplanation(explain(parsed.values.vm ? vm() : evaluation, rest));
+      return renderExplanation(locateExplanation(explain(parsed.values.vm ? vm() : evaluation, rest)));
     },
   );
   process.stdout.write(`${value}\n`);

@@ -33,7 +33,7 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stderr.write("osmod: stopped; nothing half-made was left behind\n");
       return EXIT_INTERRUPTED;
     }
-    return report(error);
+    return await report(error);
   } finally {
     process.removeListener("SIGINT", interrupt);
     process.removeListener("SIGTERM", interrupt);
@@ -41,10 +41,12 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** Problems are for the user; anything else is a fault of ours and shows its stack. */
-function report(error: unknown): number {
+async function report(error: unknown): Promise<number> {
   if (error instanceof ProblemError) {
     const color = process.stderr.isTTY === true && process.env["NO_COLOR"] === undefined;
-    process.stderr.write(`${renderProblems(error.problems, { color })}\n`);
+    // Loaded when something is printed: sources are read for it.
+    const { locateProblems } = await import("./locate.ts");
+    process.stderr.write(`${renderProblems(locateProblems(error.problems), { color })}\n`);
     return error.has("usage") ? EXIT_USAGE : EXIT_PROBLEM;
   }
   process.stderr.write(`osmod: internal error, please report it:\n${error instanceof Error ? error.stack : error}\n`);
