@@ -32,6 +32,8 @@ export const machineModules: Module<Machine> = defineModule<Machine>({
  * Make the module that a machine's file exports.
  *
  * @example
+ * import { defineMachine } from "osmod";
+ *
  * export default defineMachine({ config: { networking: { hostName: "web" } } });
  */
 export const defineMachine: Kit<Machine>["defineModule"] = using(machineModules).defineModule;
