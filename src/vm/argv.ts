@@ -58,18 +58,22 @@ function firmware({ qemu }: MachineSpec): Template {
   ]);
 }
 
-function computer({ name, cpu, memory }: MachineSpec): Template {
+/** Controllers of a q35 board for devices that this machine does not have; the guest would load drivers for each. */
+const unusedControllers = { vmport: false, sata: false, smbus: false };
+
+function computer({ name, cpu, memory, display }: MachineSpec): Template {
   return [
     ...flag("-name", qemuOption(undefined, { guest: name, process: `osmod-${name}` })),
     word("-no-user-config"),
     word("-nodefaults"),
-    ...flag("-machine", qemuOption("q35", { vmport: false })),
+    ...flag("-machine", qemuOption("q35", { ...unusedControllers, i8042: display.graphics })),
     ...when({ accel: "kvm" }, [word("-accel"), word("kvm"), word("-cpu"), word(cpu.model ?? "host")]),
     ...when({ accel: "tcg" }, [
       word("-accel"),
       qemuOption("tcg", { thread: "multi", "tb-size": 512 }),
       word("-cpu"),
-      word(cpu.model ?? "max"),
+      // All that can be emulated, except what only machines inside the guest would use.
+      cpu.model === null ? qemuOption("max", { svm: false }) : word(cpu.model),
     ]),
     word("-smp"),
     word(String(cpu.cores)),

@@ -20,7 +20,8 @@ export function machineSpec(config: Values<Machine>, tree: { toString(): string 
     system: "x86_64-linux",
     toplevel: `${system.build.toplevel}`,
     boot: {
-      kernel: system.build.kernelFile,
+      // Entered directly, without unpacking itself in the guest first.
+      kernel: `${system.build.vmlinux}/vmlinux`,
       initrd: `${system.build.initialRamdisk}/initrd`,
       kernelParams: [`init=${system.build.toplevel}/init`, ...boot.kernelParams],
     },

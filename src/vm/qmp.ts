@@ -7,7 +7,7 @@
 import { createConnection, type Socket } from "node:net";
 import { fail } from "../problems/index.ts";
 
-/** Something that happened in the machine: `SHUTDOWN`, `RESET`, `STOP` … */
+/** Something that happened in the machine, such as `SHUTDOWN`, `RESET`, `STOP`. */
 export interface QmpEvent {
   readonly event: string;
   readonly data?: unknown;

@@ -4,7 +4,7 @@
  * The machine's block devices do not exist in a virtual machine, so its `fileSystems` are replaced as a whole (and never even evaluated). The rest is what
  * QEMU's devices need: their drivers in the initrd, the wire to the store, the console.
  */
-import { define, defineModule, mkDefault, mkMerge, mkVMOverride } from "../lib/index.ts";
+import { define, defineModule, mkDefault, mkIf, mkMerge, mkVMOverride } from "../lib/index.ts";
 import { buildLauncher, launcherTree, sambaTree } from "./launcher.ts";
 import type { Machine } from "./machine.ts";
 import { machineSpec } from "./machine-spec.ts";
@@ -18,6 +18,19 @@ import {
 
 /** Drivers of QEMU's devices beside the store's. */
 const deviceModules = ["virtio_blk", "virtio_rng"];
+
+/** Where QEMU's user network answers names. */
+const hostResolver = "10.0.2.3";
+
+/**
+ * What udev is told of at boot: the devices that services and file systems wait for. The hundreds of others that every
+ * kernel has (consoles, ACPI nodes, processors) would be asked about one by one, which takes seconds under emulation;
+ * devices that come later are handled as ever.
+ */
+const coldPlug = [
+  "-udevadm trigger --type=devices --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=pci --subsystem-match=virtio --subsystem-match=input",
+  "-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=hvc*",
+];
 
 /** The module that makes a machine a virtual one. */
 export const vmVariant = defineModule<Machine>({
@@ -55,6 +68,8 @@ export const vmVariant = defineModule<Machine>({
           () => config.virtualisation.qemu.consoles.map((console) => `console=${console}`),
           ["panic=-1", "cryptomgr.notests", "random.trust_cpu=on"],
         ]),
+        // The power button, whose device cold plug does not visit.
+        kernelModules: ["button", "evdev"],
         initrd: {
           kernelModules: [...deviceModules, ...storeModules],
           network: {
@@ -75,6 +90,19 @@ export const vmVariant = defineModule<Machine>({
         unmanagedInterfaces: [storeShare.macAddress],
         firewall: { trustedInterfaces: [storeShare.macAddress] },
         hostName: mkDefault("osmod"),
+        // QEMU's own resolver; a cache of ours in front of it would only be one more service to start.
+        nameservers: mkDefault([hostResolver]),
+      },
+      // The guest gets its time from the host.
+      services: { timesyncd: { enable: mkDefault(false) } },
+      systemd: {
+        services: {
+          "getty@tty1": { enable: mkIf(() => !config.virtualisation.graphics, mkDefault(false)) },
+          "systemd-udev-trigger": mkIf(() => !config.virtualisation.graphics, {
+            overrideStrategy: "asDropin",
+            serviceConfig: { ExecStart: mkDefault(["", ...coldPlug]) },
+          }),
+        },
       },
       system: {
         build: {

@@ -22,6 +22,7 @@ import { pathDepth } from "../shell.ts";
 /** The words that fstab(5) separates by blanks hold none themselves. */
 const word = t.strMatching("[^ \\t\\n]+");
 
+/** The option `fileSystems`, which the virtual machine declares once more below `virtualisation`. */
 export const options = declareOptions({
   fileSystems: mkOption({
     default: {},

@@ -128,7 +128,7 @@ export function moduleTools(pkgs: PackageSet): Derivation {
   );
 }
 
-/** Index a kernel's modules. The modules themselves stay in the kernel's package, linked. */
+/** Unpack and index a kernel's modules: a guest loads in a fraction of the time what it need not decompress first. */
 export function indexModules(
   pkgs: PackageSet,
   kernel: StoreObject,
@@ -136,22 +136,19 @@ export function indexModules(
   extra: readonly StoreObject[],
 ): Derivation {
   const dir = `usr/lib/modules/${release}`;
-  const withExtra = `
-base=/build/base/usr
-mkdir -p "$base/lib/modules"
-cp -R ${kernel}/${dir} "$base/lib/modules/"
-chmod -R u+w "$base"
-for tree in ${shWords(extra.map(String))}; do cp -R "$tree/${dir}/." "$base/lib/modules/${release}/updates/"; done
-`;
   const script = `
 set -e
-mkdir -p "$out/${dir}"
-base=${kernel}/usr
-${extra.length === 0 ? "" : withExtra}
-run depmod -b "$base" -o /build/index ${release}
-cp /build/index/lib/modules/${release}/modules.* "$out/${dir}/"
-for file in modules.builtin modules.builtin.modinfo modules.order; do cp "$base/lib/modules/${release}/$file" "$out/${dir}/"; done
-${extra.length === 0 ? `ln -s ${kernel}/${dir}/kernel "$out/${dir}/kernel"` : `cp -R "$base/lib/modules/${release}/kernel" "$base/lib/modules/${release}/updates" "$out/${dir}/"`}
+tree="$out/${dir}"
+mkdir -p "$out/usr/lib/modules" /build/base/usr/lib
+cp -R ${kernel}/${dir} "$out/usr/lib/modules/"
+chmod -R u+w "$tree"
+for extra in ${shWords(extra.map(String))}; do mkdir -p "$tree/updates"; cp -R "$extra/${dir}/." "$tree/updates/"; done
+chmod -R u+w "$tree"
+find "$tree" -name '*.ko.xz' -exec unxz {} +
+ln -s "$out/usr/lib/modules" /build/base/usr/lib/modules
+ln -s usr/lib /build/base/lib
+run depmod -b /build/base ${release}
+rm -f "$tree/build" "$tree/source"
 `;
   return pkgs.runCommand("kernel-modules", { tree: moduleTools(pkgs) }, script);
 }
