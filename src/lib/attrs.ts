@@ -2,7 +2,14 @@
  * Making attribute sets out of others; the results are plain objects, good as definitions.
  */
 
-/** Map the values of a set. */
+/**
+ * Map the values of a set.
+ *
+ * @example
+ * import { mapAttrs } from "osmod/lib";
+ *
+ * mapAttrs({ web: 80, tls: 443 }, (name, port) => `${name}:${port}`); // { web: "web:80", tls: "tls:443" }
+ */
 export function mapAttrs<A, B>(
   set: { readonly [name: string]: A },
   f: (name: string, value: A) => B,
@@ -10,7 +17,14 @@ export function mapAttrs<A, B>(
   return Object.fromEntries(Object.keys(set).map((name) => [name, f(name, set[name] as A)]));
 }
 
-/** Map names and values of a set. */
+/**
+ * Map names and values of a set.
+ *
+ * @example
+ * import { mapAttrsTo } from "osmod/lib";
+ *
+ * mapAttrsTo({ web: 80 }, (name, port) => [`${name}-alt`, port + 8000]); // { "web-alt": 8080 }
+ */
 export function mapAttrsTo<A, B>(
   set: { readonly [name: string]: A },
   f: (name: string, value: A) => readonly [string, B],
@@ -18,7 +32,14 @@ export function mapAttrsTo<A, B>(
   return Object.fromEntries(Object.keys(set).map((name) => f(name, set[name] as A)));
 }
 
-/** Make a set from its names. */
+/**
+ * Make a set from its names.
+ *
+ * @example
+ * import { genAttrs } from "osmod/lib";
+ *
+ * genAttrs(["a", "b"], (name) => name.toUpperCase()); // { a: "A", b: "B" }
+ */
 export function genAttrs<B>(names: readonly string[], f: (name: string) => B): { readonly [name: string]: B } {
   return Object.fromEntries(names.map((name) => [name, f(name)]));
 }

@@ -24,12 +24,23 @@ import type { Module } from "./typed/modules.ts";
 /** A position in the text, for values whose position is known. */
 type Locate = (path: readonly (string | number)[]) => Origin | undefined;
 
-/** Make a module of parsed data. Problems name the file; for lines, give the text to `readDataModule`. */
+/**
+ * Make a module of parsed data. Problems name the file; for lines, give the text to `readDataModule`.
+ *
+ * @example
+ * import { dataModule, declareOptions, defineModule, evalModules, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ host: mkOption({ type: t.str }), greeting: mkOption({ type: t.str }) });
+ * const base = defineModule<typeof options>({ options, config: { host: "web" } });
+ * const data = dataModule("greeting.json", { greeting: { $ref: "host" } });
+ *
+ * evalModules({ modules: [base, data] }).config.greeting; // "web"
+ */
 export function dataModule(file: string, data: unknown): Module<unknown> {
   return makeModule(data, new Origin(file), () => undefined);
 }
 
-/** Make a module of the text of a JSON or YAML file; problems name file and line. */
+/** Make a module of the text of a JSON or YAML file; problems name file and line. Text that is neither: `data-syntax`. */
 export async function readDataModule(file: string, text: string): Promise<Module<unknown>> {
   // Loaded when needed: most configurations have no data files.
   const { LineCounter, parseDocument } = await import("yaml");

@@ -11,7 +11,7 @@ import type { RawEvaluation } from "./core/evaluate.ts";
 import { showPath } from "./core/loc.ts";
 import type { OptionNode } from "./core/node.ts";
 import { print } from "./core/print.ts";
-import { LiteralValue, order, Property, priority } from "./core/property.ts";
+import { Change, LiteralValue, order, Property, priority, UnsetValue } from "./core/property.ts";
 import { explore, type Scope } from "./core/scope.ts";
 import { nearest } from "./core/suggest.ts";
 import type { Evaluation } from "./typed/modules.ts";
@@ -29,7 +29,9 @@ export interface ExplainedDefinition {
   readonly condition?: "holds" | "does not hold" | "fails";
   /** Where those conditions stand. */
   readonly conditionAt?: string;
-  /** True for definitions that are part of the value. */
+  /** What the definition does to the value, when it gives none itself. */
+  readonly effect?: "unsets" | "removes" | "transforms";
+  /** True for definitions that are part of the value, or change it. */
   readonly won: boolean;
   /** True for the option's own default. */
   readonly isDefault: boolean;
@@ -50,7 +52,19 @@ export interface Explanation {
   readonly definitions: readonly ExplainedDefinition[];
 }
 
-/** Say why an option has its value: `explain(evaluation, "services.nginx.enable")`. */
+/**
+ * Say why an option has its value: every definition of it, the losers too. Problem: `option-unknown`.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, explain, mkDefault, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port }) });
+ * const base = defineModule<typeof options>({ options, config: { port: mkDefault(80) } });
+ * const mine = defineModule<typeof options>({ config: { port: 8080 } });
+ * const { definitions } = explain(evalModules({ modules: [base, mine] }), "port");
+ *
+ * definitions.map(({ value, priority }) => [value, priority]); // [["8080", 100], ["80", 1000]]
+ */
 export function explain(evaluation: Evaluation<unknown>, option: string): Explanation {
   const { scope } = evaluation as unknown as RawEvaluation;
   return describeNode(findNode(scope, parsePath(option)));
@@ -152,6 +166,8 @@ function traceDef(def: Def, winning: number, isDefault: boolean): ExplainedDefin
       const own = traced.priority === 0 ? def.base : traced.priority;
       const condition = stateOf(traced.conditions);
       const { file, line, column } = traced.origin;
+      const effect = effectOf(traced.value);
+      const isChange = traced.value instanceof Change;
       return {
         file,
         ...(line === undefined ? {} : { line }),
@@ -162,11 +178,17 @@ function traceDef(def: Def, winning: number, isDefault: boolean): ExplainedDefin
         ...(condition === undefined
           ? {}
           : { condition, conditionAt: traced.conditions.map((c) => String(c.origin ?? "")).join(", ") }),
-        won: own === winning && (condition === undefined || condition === "holds"),
+        ...(effect === undefined ? {} : { effect }),
+        won: (own === winning || (isChange && own < winning)) && (condition === undefined || condition === "holds"),
         isDefault,
       };
     },
   );
+}
+
+function effectOf(value: unknown): ExplainedDefinition["effect"] {
+  if (value instanceof UnsetValue) return "unsets";
+  return value instanceof Change ? `${value.kind}s` : undefined;
 }
 
 function unwrap(traced: Traced): Traced[] {
@@ -222,10 +244,13 @@ export function renderExplanation(explanation: Explanation): string {
 }
 
 function renderDefinition(definition: ExplainedDefinition, winning: number): string[] {
-  const { file, line, value, priority: own, order: rank, condition, conditionAt, won, isDefault } = definition;
+  const { file, line, value, priority: own, order: rank, condition, conditionAt, won, isDefault, effect } = definition;
   const facts = [
     isDefault ? "the option's default" : undefined,
-    own === winning || condition === "does not hold" ? `priority ${own}` : `priority ${own}: ${winning} is stronger`,
+    own === winning || won || condition === "does not hold"
+      ? `priority ${own}`
+      : `priority ${own}: ${winning} is stronger`,
+    effect === undefined ? undefined : `${effect} what the others define`,
     rank === order.plain ? undefined : `order ${rank}`,
     condition === undefined ? undefined : `its condition ${condition}${conditionAt === "" ? "" : ` (${conditionAt})`}`,
   ];

@@ -28,6 +28,9 @@ export {
   mkOptionDefault,
   mkOrder,
   mkOverride,
+  mkRemove,
+  mkTransform,
+  mkUnset,
   mkVMOverride,
 } from "./api/properties.ts";
 export { type FreeformType, type SubmoduleType, t, types } from "./api/types.ts";

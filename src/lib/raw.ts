@@ -8,7 +8,7 @@ export { type ModuleFields, type ModuleLike, ModuleRecord } from "./core/module.
 export { nodeOf, type OptionNode } from "./core/node.ts";
 export { OptionDecl, type OptionFields } from "./core/option.ts";
 export { Origin } from "./core/origin.ts";
-export { EachValue, LiteralValue, Property, type PropertyKind } from "./core/property.ts";
+export { Change, EachValue, LiteralValue, Property, type PropertyKind, UnsetValue } from "./core/property.ts";
 export type { Type } from "./core/type.ts";
 export { aliasModule, mergedModule, removedModule, renamedModule } from "./renames.ts";
 export { attrTag, coercedTo, either, functionTo, nullOr, oneOf } from "./types/choices.ts";

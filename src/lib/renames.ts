@@ -6,7 +6,7 @@
  */
 import { problem } from "../problems/index.ts";
 import { configError } from "./config-error.ts";
-import { inOrder, setMember, strongest } from "./core/definition.ts";
+import { type Def, inOrder, isChange, setMember, strongest } from "./core/definition.ts";
 import { showPath } from "./core/loc.ts";
 import { ModuleRecord } from "./core/module.ts";
 import type { OptionNode } from "./core/node.ts";
@@ -58,9 +58,18 @@ function movedModule(from: OptionPath, to: OptionPath, visible: Visibility, warn
 export function forwarded(node: OptionNode): Property {
   const definitions = (): Property[] => {
     const priority = node.highestPrio();
-    return inOrder(strongest(node.candidates())).map((def) => new Property("override", def.value, priority));
+    const candidates = node.candidates();
+    const changes = candidates.filter(isChange).map(rewrapped);
+    const values = changes.length === 0 ? candidates : candidates.filter((def) => !isChange(def));
+    return [...inOrder(strongest(values)).map((def) => new Property("override", def.value, priority)), ...changes];
   };
   return new Property("if", new Property("merge", definitions), () => isDefined(node));
+}
+
+/** A change keeps its own priority and order. */
+function rewrapped({ value, origin, priority, base, order }: Def): Property {
+  const ordered = order === 0 ? value : new Property("order", value, order, origin);
+  return new Property("override", ordered, priority === 0 ? base : priority, origin);
 }
 
 /** A module for an option that is gone: reading it is a problem, defining it a failed assertion. */

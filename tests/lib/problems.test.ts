@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/lib/index.ts";
 import { ProblemError, renderProblems } from "../../src/problems/index.ts";
 import { broken } from "./fixtures/broken.ts";
+import { brokenChanges } from "./fixtures/broken-changes.ts";
 
 async function problemsOf(run: () => unknown): Promise<ProblemError> {
   try {
@@ -14,7 +15,7 @@ async function problemsOf(run: () => unknown): Promise<ProblemError> {
 }
 
 describe("what is wrong with a configuration", () => {
-  for (const [name, run] of Object.entries(broken)) {
+  for (const [name, run] of Object.entries({ ...broken, ...brokenChanges })) {
     it(`is told as expected: ${name}`, async () => {
       const error = await problemsOf(run);
       await expect(`${renderProblems(error.problems)}\n`).toMatchFileSnapshot(

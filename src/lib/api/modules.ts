@@ -10,7 +10,15 @@ import type { AnyModule, Evaluation, Kit, Module, ModuleSpec, ScopeOf, SpecialAr
 /**
  * Make a module. `S` is its scope: every option that it may read or define.
  *
- *     export default defineModule<Std>({ options, config: ({ config }) => define({ … }) })
+ * @example
+ * import { declareOptions, define, defineModule, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ host: mkOption({ type: t.str }), url: mkOption({ type: t.str }) });
+ *
+ * export const module = defineModule<typeof options>({
+ *   options,
+ *   config: ({ config }) => define({ url: () => `https://${config.host}/` }),
+ * });
  */
 export function defineModule<S = {}>(spec: ModuleSpec<Later<S>>): Module<S> {
   return record(spec as ModuleSpec<unknown>, defineModule) as unknown as Module<S>;
@@ -19,7 +27,14 @@ export function defineModule<S = {}>(spec: ModuleSpec<Later<S>>): Module<S> {
 /**
  * Make modules whose scope is that of other modules, which they import: no type has to be written.
  *
- *     const { defineModule } = using(std, acme);
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkOption, t, using } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port }) });
+ * const base = defineModule<typeof options>({ options });
+ * const mine = using(base).defineModule({ config: { port: 8080 } });
+ *
+ * evalModules({ modules: [mine] }).config.port; // 8080
  */
 export function using<const I extends readonly AnyModule[]>(...modules: I): Kit<ScopeOf<I>> {
   return kit<ScopeOf<I>>(modules as unknown as readonly ModuleLike[]);
@@ -59,7 +74,14 @@ export interface EvalSpec<M> {
 /**
  * Evaluate modules. Nothing is computed before it is read, and an option nobody reads never is.
  *
- *     const { config } = evalModules({ modules: [std, machine] })
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkBefore, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ ports: mkOption({ type: t.listOf(t.port), default: [] }) });
+ * const web = defineModule<typeof options>({ options, config: { ports: [80, 443] } });
+ * const ssh = defineModule<typeof options>({ config: { ports: mkBefore([22]) } });
+ *
+ * evalModules({ modules: [web, ssh] }).config.ports; // [22, 80, 443]
  */
 export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec<M>): Evaluation<ScopeOf<M>> {
   const evaluation: RawEvaluation = evaluate({

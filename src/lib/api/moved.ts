@@ -12,7 +12,14 @@ export function mkAliasOptionModule(from: Path, to: Path): AnyModule {
   return renames.aliasModule(from, to) as unknown as AnyModule;
 }
 
-/** Make `from` an old name of `to`: its definitions still count, with a warning. */
+/**
+ * Make `from` an old name of `to`: its definitions still count, with a warning.
+ *
+ * @example
+ * import { mkRenamedOptionModule } from "osmod/lib";
+ *
+ * export const renamed = mkRenamedOptionModule(["services", "ssh"], ["services", "openssh"]);
+ */
 export function mkRenamedOptionModule(from: Path, to: Path): AnyModule {
   return renames.renamedModule(from, to) as unknown as AnyModule;
 }

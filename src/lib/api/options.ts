@@ -40,7 +40,12 @@ export interface OptionSpec<D extends OptionType, A> {
 /**
  * Declare an option.
  *
- *     ports: mkOption({ type: t.listOf(t.port), default: [22], description: "Ports to listen on." })
+ * @example
+ * import { declareOptions, mkOption, t } from "osmod/lib";
+ *
+ * export const options = declareOptions({
+ *   ports: mkOption({ type: t.listOf(t.port), default: [22], description: "Ports to listen on." }),
+ * });
  */
 export function mkOption<D extends OptionType, A = NotApplied>(spec: OptionSpec<D, A>): OptionFor<D, Later<A>> {
   const { type, apply, ...rest } = spec;

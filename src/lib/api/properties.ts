@@ -6,8 +6,17 @@
  * at.
  */
 import { Origin } from "../core/origin.ts";
-import { EachValue, LiteralValue, order, Property, type PropertyKind, priority } from "../core/property.ts";
-import type { Each, Later, Literal, Wrapped } from "../typed/descriptors.ts";
+import {
+  Change,
+  EachValue,
+  LiteralValue,
+  order,
+  Property,
+  type PropertyKind,
+  priority,
+  UnsetValue,
+} from "../core/property.ts";
+import type { Each, Later, Literal, Removable, Settled, Wrapped } from "../typed/descriptors.ts";
 
 /** The one cast of this file: at compile time a property is a `Wrapped<X>`, which says nothing about its members. */
 function wrap<X>(
@@ -23,7 +32,12 @@ function wrap<X>(
  * Mark a set of definitions. Config functions return one: a bare object returned from a function would not be checked
  * for unknown options by the compiler, an argument of a call is.
  *
- *     config: ({ config }) => define({ networking: { hostName: () => config.machine.name } })
+ * @example
+ * import { define, defineMachine } from "osmod";
+ *
+ * export default defineMachine({
+ *   config: ({ config }) => define({ networking: { domain: () => `${config.networking.hostName}.example` } }),
+ * });
  */
 export function define<X>(value: Later<X>): Wrapped<X> {
   return wrap("define", value, undefined, define);
@@ -33,13 +47,32 @@ export function define<X>(value: Later<X>): Wrapped<X> {
  * Define something only if a condition holds. The condition is a thunk, so that it may read any option, even of the group
  * that it guards.
  *
- *     mkIf(() => config.services.sshd.enable, { networking: { firewall: { allowedTCPPorts: [22] } } })
+ * @example
+ * import { defineMachine, mkIf } from "osmod";
+ *
+ * export default defineMachine({
+ *   config: ({ config }) =>
+ *     mkIf(() => config.services.nginx.enable, { networking: { firewall: { allowedTCPPorts: [80] } } }),
+ * });
  */
 export function mkIf<X>(condition: () => boolean, value: Later<X>): Wrapped<X> {
   return wrap("if", value, condition, mkIf);
 }
 
-/** Say several things at once, as if several modules had said them. */
+/**
+ * Say several things at once, as if several modules had said them.
+ *
+ * @example
+ * import { defineMachine, mkIf, mkMerge } from "osmod";
+ *
+ * export default defineMachine({
+ *   config: ({ config }) =>
+ *     mkMerge([
+ *       { networking: { hostName: "web" } },
+ *       mkIf(() => config.services.openssh.enable, { users: { mutableUsers: false } }),
+ *     ]),
+ * });
+ */
 export function mkMerge<X>(values: readonly Later<X>[]): Wrapped<X> {
   return wrap("merge", values, undefined, mkMerge);
 }
@@ -84,7 +117,52 @@ export function mkAfter<X>(value: Later<X>): Wrapped<X> {
   return wrap("order", value, order.after, mkAfter);
 }
 
-/** Define something for every element of an attribute set that other definitions create. */
+/**
+ * Define that there is no value: no weaker definition counts, the option's default included. The option then is as if
+ * nothing defined it; a name of an attribute set or an element of a list is not there.
+ *
+ *     fileSystems: { "/scratch": mkForce(mkUnset()) }
+ *
+ * @see mkIf for a definition that may say nothing and leaves the word to others.
+ */
+export function mkUnset<X>(): Wrapped<X> {
+  return wrap("define", new UnsetValue(), undefined, mkUnset);
+}
+
+/**
+ * Take elements out of a list, or names out of an attribute set, whoever defines them. Definitions of the same priority
+ * and weaker ones are meant, the option's default among them.
+ *
+ *     environment: { systemPackages: mkRemove([pkgs.nano]) }
+ *     users: { users: mkRemove(["guest"]) }
+ */
+export function mkRemove<X>(what: Removable<Later<X>>): Wrapped<X> {
+  return wrap("define", new Change("remove", what), undefined, mkRemove);
+}
+
+/**
+ * Change the value that all definitions of the same priority and weaker ones make. Changes run in their order
+ * (`mkBefore`, plain, `mkAfter`), before the option's `apply`.
+ *
+ *     services: { web: { workers: mkTransform((n) => n * 2) } }
+ */
+export function mkTransform<X>(change: (value: Settled<Later<X>>) => Settled<Later<X>>): Wrapped<X> {
+  return wrap("define", new Change("transform", change), undefined, mkTransform);
+}
+
+/**
+ * Define something for every element of an attribute set that other definitions create.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkEach, mkOption, t } from "osmod/lib";
+ *
+ * const site = t.submodule({ port: mkOption({ type: t.port }), tls: mkOption({ type: t.bool, default: false }) });
+ * const options = declareOptions({ sites: mkOption({ type: t.attrsOf(site), default: {} }) });
+ * const mine = defineModule<typeof options>({ options, config: { sites: { blog: { port: 80 } } } });
+ * const secure = defineModule<typeof options>({ config: { sites: mkEach({ tls: true }) } });
+ *
+ * evalModules({ modules: [mine, secure] }).config.sites; // { blog: { port: 80, tls: true } }
+ */
 export function mkEach<W>(value: Later<W>): Each<W> {
   return new EachValue(value) as unknown as Each<W>;
 }

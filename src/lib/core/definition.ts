@@ -18,8 +18,8 @@
 import { at, Cell, returned } from "./cell.ts";
 import type { Loc } from "./loc.ts";
 import { Origin } from "./origin.ts";
-import { conditionNotBoolean, effectivePriority, priorityInThunk } from "./problems.ts";
-import { LiteralValue, order, Property, priority as priorities } from "./property.ts";
+import { conditionNotBoolean, definitionConflict, effectivePriority, priorityInThunk } from "./problems.ts";
+import { Change, LiteralValue, order, Property, priority as priorities, Special, UnsetValue } from "./property.ts";
 
 /** Conditions that a definition stands under, innermost first. */
 export interface Conditions {
@@ -195,7 +195,7 @@ export function isGroup(value: unknown): value is object {
     value !== null &&
     !Array.isArray(value) &&
     !(value instanceof Property) &&
-    !(value instanceof LiteralValue)
+    !(value instanceof Special)
   );
 }
 
@@ -278,6 +278,22 @@ export interface Reading {
 export interface Survivors {
   readonly defs: readonly Def[];
   readonly priority: number;
+  /** The changes that apply to their value, in the order in which they do: those at least as strong. */
+  readonly changes: readonly Def[];
+}
+
+const noDefs: readonly Def[] = [];
+
+/** True for a definition that gives no value of its own. */
+export function isChange(def: Def): boolean {
+  return def.value instanceof Change;
+}
+
+/** True when definitions (their wrappers off) give no value: the strongest unsets it, or there are only changes. */
+export function saysNothing(candidates: Def[]): boolean {
+  if (!candidates.some((def) => def.value instanceof Special)) return candidates.length === 0;
+  const values = candidates.filter((def) => !isChange(def));
+  return values.length === 0 || strongest(values).every((def) => def.value instanceof UnsetValue);
 }
 
 /** Run the thunks of the strongest definitions. If they all turn out to say nothing, the next class has its turn. */
@@ -285,17 +301,45 @@ export function resolve(loc: Loc | undefined, candidates: Def[], reading: Readin
   const [only] = candidates;
   // One definition that is no thunk: the most frequent case by far.
   if (candidates.length === 1 && only !== undefined && !isUnsettled(only)) {
-    return { defs: candidates, priority: effectivePriority(only) };
+    return { defs: candidates, priority: effectivePriority(only), changes: noDefs };
   }
   let left = candidates;
+  let changes: Def[] | undefined;
+  if (left.some(isChange)) {
+    changes = left.filter(isChange);
+    left = left.filter((def) => !isChange(def));
+  }
   while (left.length > 0) {
     const winners = strongest(left);
     const priority = effectivePriority(winners[0] as Def);
-    const defs = runThunks(loc, winners, reading);
-    if (defs.length > 0) return { defs: inOrder(defs), priority };
+    let defs = runThunks(loc, winners, reading);
+    if (defs.some((def) => def.value instanceof Special)) {
+      // A thunk may turn out to be a change.
+      changes = [...(changes ?? []), ...defs.filter(isChange)];
+      defs = defs.filter((def) => !isChange(def)).map(settled);
+      if (defs.length > 0 && defs.every((def) => def.value instanceof UnsetValue))
+        return { defs: noDefs, priority, changes: noDefs };
+      if (defs.some((def) => def.value instanceof UnsetValue))
+        throw definitionConflict(loc, defs, "definitions that unset it and definitions that do not");
+    }
+    if (defs.length > 0) return { defs: inOrder(defs), priority, changes: applicable(changes, priority) };
     left = left.filter((def) => effectivePriority(def) !== priority);
   }
-  return { defs: [], priority: priorities.none };
+  return { defs: noDefs, priority: priorities.none, changes: applicable(changes, priorities.none) };
+}
+
+/** Whoever replaces a value with `mkForce` does not mean a change that somebody else made to the value replaced. */
+function applicable(changes: Def[] | undefined, priority: number): readonly Def[] {
+  if (changes === undefined) return noDefs;
+  return inOrder(changes.filter((def) => effectivePriority(def) <= priority));
+}
+
+/** A literal is its value from here on. */
+function settled(def: Def): Def {
+  const { value } = def;
+  return value instanceof LiteralValue
+    ? new Def(value.literal, def.origin, undefined, def.priority, def.base, def.order)
+    : def;
 }
 
 function runThunks(loc: Loc | undefined, defs: Def[], reading: Reading): Def[] {
@@ -306,7 +350,7 @@ function runThunks(loc: Loc | undefined, defs: Def[], reading: Reading): Def[] {
 }
 
 function isUnsettled(def: Def): boolean {
-  return typeof def.value === "function" || def.value instanceof LiteralValue;
+  return typeof def.value === "function" || def.value instanceof Special;
 }
 
 function runThunk(loc: Loc | undefined, def: Def, reading: Reading, out: Def[]): void {
@@ -324,9 +368,5 @@ function runThunk(loc: Loc | undefined, def: Def, reading: Reading, out: Def[]):
     }
     return;
   }
-  out.push(
-    value instanceof LiteralValue
-      ? new Def(value.literal, def.origin, undefined, def.priority, def.base, def.order)
-      : def,
-  );
+  out.push(def);
 }

@@ -2,11 +2,12 @@
  * From definitions to a value: check them against the type, merge them, and keep what is inside lazy.
  */
 import { Cell } from "./cell.ts";
+import { applyChanges } from "./change.ts";
 import { type Def, peel, resolve, type Survivors, setMember } from "./definition.ts";
 import { type Loc, showLoc } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { definitionType, optionUndefined, wrapperNesting } from "./problems.ts";
-import { Property } from "./property.ts";
+import { Property, priority as priorities } from "./property.ts";
 import type { At, Context, Type } from "./type.ts";
 
 /** What there is to say about a value that nothing defines. */
@@ -18,10 +19,15 @@ export interface Undefined {
 
 /** The value of what survived of the definitions. */
 export function mergeSurvivors(at: At, type: Type, survivors: Survivors, from: Undefined): unknown {
-  const { defs } = survivors;
+  const { changes } = survivors;
+  const value = mergeUnchanged(at, type, survivors, from);
+  return changes.length === 0 ? value : applyChanges(at, type, value, changes);
+}
+
+function mergeUnchanged(at: At, type: Type, { defs, priority }: Survivors, from: Undefined): unknown {
   if (defs.length === 0) {
     if (type.emptyValue !== undefined) return type.emptyValue(at);
-    throw optionUndefined(at.loc, from.schema?.origins ?? [], from.raw.length);
+    throw optionUndefined(at.loc, from.schema?.origins ?? [], from.raw.length, priority !== priorities.none);
   }
   const bad = type.misfits(defs);
   if (bad.length > 0) throw misfit(at, type, bad);

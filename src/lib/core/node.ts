@@ -2,12 +2,12 @@
  * Options in one scope: from the definitions an option was given to its value.
  */
 import { Cell, Computation } from "./cell.ts";
-import { Def, peel, resolve, type Survivors, strongest } from "./definition.ts";
+import { Def, isChange, peel, resolve, type Survivors, strongest } from "./definition.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import { mergeSurvivors } from "./merge.ts";
 import { unknownOrigin } from "./origin.ts";
 import { effectivePriority, optionReadOnly, readTooEarly } from "./problems.ts";
-import { Property, priority } from "./property.ts";
+import { Property, priority, UnsetValue } from "./property.ts";
 import type { OptionSchema } from "./schema.ts";
 import type { Scope } from "./scope.ts";
 import type { Context, Type } from "./type.ts";
@@ -58,8 +58,21 @@ export class OptionNode extends Cell {
 
   /** Priority of the strongest definitions. */
   highestPrio(): number {
-    const [first] = strongest(this.candidates());
+    const [first] = this.#strongest();
     return first === undefined ? priority.none : effectivePriority(first);
+  }
+
+  /** True when anything beside the option's own defaults gives it a value. */
+  isDefined(): boolean {
+    const [first] = this.#strongest();
+    return (
+      first !== undefined && effectivePriority(first) < priority.computedDefault && !(first.value instanceof UnsetValue)
+    );
+  }
+
+  #strongest(): Def[] {
+    const candidates = this.candidates();
+    return strongest(candidates.some(isChange) ? candidates.filter((def) => !isChange(def)) : candidates);
   }
 
   /** The value merged anew, not the one that is remembered. */
@@ -167,7 +180,7 @@ function makeView(node: OptionNode): object {
   };
   add("value", () => node.force());
   // A module that asks whether an option is defined does not mean its defaults.
-  add("isDefined", () => node.highestPrio() < priority.computedDefault);
+  add("isDefined", () => node.isDefined());
   add("highestPrio", () => node.highestPrio());
   add("definitions", () => node.survivors().defs.map((def) => ({ value: def.value, at: def.origin.toString() })));
   add("files", () => node.survivors().defs.map((def) => def.origin.file));

@@ -6,7 +6,7 @@
  *
  *     { ports: [22, 80], text: () => …, root: mkForce("/srv") }
  */
-import { EachValue, LiteralValue, Property, propertyName } from "./property.ts";
+import { Change, EachValue, LiteralValue, Property, propertyName, UnsetValue } from "./property.ts";
 
 const maxDepth = 4;
 const maxItems = 8;
@@ -26,6 +26,8 @@ export function kindOf(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
   if (value instanceof Property) return propertyName(value);
+  if (value instanceof UnsetValue) return "mkUnset()";
+  if (value instanceof Change) return changeName(value);
   switch (typeof value) {
     case "object":
       return "an attribute set";
@@ -56,6 +58,8 @@ function render(value: unknown, depth: number): string {
 function renderObject(value: object, depth: number): string {
   if (value instanceof Property) return renderProperty(value, depth);
   if (value instanceof LiteralValue) return `literal(${render(value.literal, depth + 1)})`;
+  if (value instanceof UnsetValue) return "mkUnset()";
+  if (value instanceof Change) return `${changeName(value)}(${render(value.argument, depth + 1)})`;
   if (value instanceof EachValue) return `mkEach(${render(value.each, depth + 1)})`;
   if (depth >= maxDepth) return Array.isArray(value) ? "[…]" : "{…}";
   if (Array.isArray(value)) {
@@ -68,6 +72,10 @@ function renderObject(value: object, depth: number): string {
   if (all.length > maxItems) members.push("…");
   const tag = className(value);
   return members.length === 0 ? `${tag}{}` : `${tag}{ ${members.join(", ")} }`;
+}
+
+function changeName({ kind }: Change): string {
+  return kind === "remove" ? "mkRemove" : "mkTransform";
 }
 
 /** The name of a class instance and a space; nothing for a plain object. */

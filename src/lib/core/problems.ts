@@ -159,7 +159,12 @@ export function definitionNotUnique(loc: Loc | undefined, defs: readonly Shown[]
 }
 
 /** Reading an option that nothing defines. */
-export function optionUndefined(loc: Loc | undefined, declarations: readonly Origin[], losers: number): ConfigError {
+export function optionUndefined(
+  loc: Loc | undefined,
+  declarations: readonly Origin[],
+  losers: number,
+  isUnset = false,
+): ConfigError {
   const option = showLoc(loc);
   return configError(
     problem({
@@ -167,13 +172,42 @@ export function optionUndefined(loc: Loc | undefined, declarations: readonly Ori
       option,
       message: `${option} is read, but has no value`,
       sites: declared(declarations),
-      notes:
-        losers === 0
+      notes: isUnset
+        ? ["The strongest of its definitions is mkUnset()."]
+        : losers === 0
           ? []
           : [
               `${losers === 1 ? "One definition exists, but its condition does" : `${losers} definitions exist, but their conditions do`} not hold.`,
             ],
       fix: `define ${option}, or declare it with a default.`,
+    }),
+  );
+}
+
+/** `mkRemove` where there is nothing to take out of. */
+export function notRemovable(loc: Loc | undefined, change: Shown, value: unknown): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "change-not-applicable",
+      option,
+      message: `${option} is ${kindOf(value)}: mkRemove takes elements out of lists and names out of attribute sets`,
+      sites: [defSite(change)],
+      fix: "change other values with mkTransform, or replace them with mkForce.",
+    }),
+  );
+}
+
+/** `mkTransform` whose function returned something else. */
+export function transformType(loc: Loc | undefined, wanted: string, made: Shown): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "transform-type",
+      option,
+      message: `${option} takes ${article(wanted)}, but the function of mkTransform returned ${kindOf(made.value)}`,
+      sites: [defSite(made, "returned here")],
+      fix: `return ${article(wanted)}.`,
     }),
   );
 }

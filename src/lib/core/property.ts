@@ -9,7 +9,8 @@
  *     define(x)         "define"      x; it only marks the place, and is transparent everywhere
  *
  * Values that are not to be looked into (`literal`) and definitions for every element (`mkEach`) are wrapped as well,
- * but are values, not properties.
+ * but are values, not properties. So are definitions that give no value: `mkUnset()`, which says that there is none, and
+ * the changes `mkRemove` and `mkTransform`, which wait for the value that the other definitions make.
  */
 import type { Origin } from "./origin.ts";
 
@@ -34,11 +35,35 @@ export class Property {
   }
 }
 
+/** What stands in the place of a value and is not one. A common class, so that one test tells plain values apart. */
+export abstract class Special {}
+
 /** A value that is not looked into: functions that are values, not thunks. */
-export class LiteralValue {
+export class LiteralValue extends Special {
   readonly literal: unknown;
   constructor(literal: unknown) {
+    super();
     this.literal = literal;
+  }
+}
+
+/** Says that there is no value, and no weaker definition counts. */
+export class UnsetValue extends Special {
+  readonly unset = true;
+}
+
+/** What a change does: take elements or names out, or apply a function. */
+export type ChangeKind = "remove" | "transform";
+
+/** A change of the value that the other definitions make. */
+export class Change extends Special {
+  readonly kind: ChangeKind;
+  /** The elements or names to remove (or a thunk of them), or the function. */
+  readonly argument: unknown;
+  constructor(kind: ChangeKind, argument: unknown) {
+    super();
+    this.kind = kind;
+    this.argument = argument;
   }
 }
 

@@ -203,6 +203,27 @@ export type Lazy<D> = D | (() => D | Wrapped<Def<Lazy<D>>>);
 export interface Each<out W> {
   readonly each: W;
 }
+/** The merged value of what a definition `W` may say: no wrappers, no thunks. */
+export type Settled<W> =
+  W extends Wrapped<unknown>
+    ? never
+    : W extends Each<unknown> | ((...args: never) => unknown)
+      ? never
+      : W extends PathLike
+        ? W
+        : W extends readonly (infer E)[]
+          ? readonly Settled<E>[]
+          : W extends object
+            ? { readonly [K in keyof W & string]-?: Settled<Exclude<W[K], undefined>> }
+            : W;
+/** What may be taken out of the value that definitions `W` make: elements of a list, names of a set. */
+export type Removable<W> =
+  | (W extends readonly (infer E)[] ? readonly Settled<E>[] : W extends Removal ? readonly string[] : never)
+  | (() => W extends readonly (infer E)[] ? readonly Settled<E>[] : W extends Removal ? readonly string[] : never);
+/** Sets of named values. */
+interface Removal {
+  readonly [name: string]: unknown;
+}
 /** A definition of a submodule that sees the submodule's own scope. */
 export type SubFunction<O> = (args: SubArgs<O>) => Wrapped<Def<Defs<O> | SubFunction<O>>> | Values<O>;
 /** The same for a free-form submodule. */

@@ -5,7 +5,7 @@
  * two modules may each say something about the same name of a set. Which elements there are is decided at once (their
  * conditions are evaluated); what they are is not.
  */
-import { childDef, type Def, isGroup, member, peel } from "../core/definition.ts";
+import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
 import { Loc } from "../core/loc.ts";
 import { ElementCell, lazyMember, mergePeeled, rawMember } from "../core/merge.ts";
 import { EachValue } from "../core/property.ts";
@@ -62,7 +62,7 @@ function mergeList(at: At, element: Type, defs: readonly Def[]): readonly unknow
         continue;
       }
       const candidates = peel([childDef(def, item)]);
-      if (candidates.length === 0) continue;
+      if (saysNothing(candidates)) continue;
       addElement(list, new Loc(at.loc, `[definition ${n + 1}-entry ${m + 1}]`), at, element, candidates);
     }
   }
@@ -140,6 +140,7 @@ function mergeAttrs(at: At, element: Type, defs: readonly Def[], strict: boolean
       const candidates = peel(own);
       if (candidates.length === 0) continue;
       if (forAll.length > 0) candidates.push(...peel(forAll));
+      if (saysNothing(candidates)) continue;
       lazyMember(merged, name, loc, at.context, element, candidates);
     } else {
       rawMember(merged, name, loc, at.context, element, [...own, ...forAll]);
