@@ -66,7 +66,11 @@ const ARCHITECTURE = "amd64";
 /** Debian's main index unpacks to 57 MB; ten times that is a bomb. */
 const INDEX_LIMIT = 600_000_000;
 
-/** Read the indexes of all suites whose archive has a known address. */
+/**
+ * Read the indexes of all suites whose archive has a known address.
+ *
+ * Problems: `archive-unsigned`, `archive-tampered`, `archive-wrong-suite`, `archive-expired`, `archive-malformed`.
+ */
 export async function readArchive(options: ReadArchiveOptions): Promise<ArchiveIndex> {
   requireMirror(options.mirrors, "debian");
   const keyring = options.keyring ?? (await debianKeyring());

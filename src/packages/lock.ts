@@ -73,7 +73,7 @@ ${packages.join(",\n")}
 `;
 }
 
-/** Read the text of a lock. */
+/** Read the text of a lock; text that is not one is the problem `lock-malformed`. */
 export function parseLock(text: string, file: string): Lock {
   let data: unknown;
   try {

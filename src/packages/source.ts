@@ -35,7 +35,7 @@ export interface PackageSourceInput {
   readonly busybox?: Bootstrap["busybox"] | undefined;
 }
 
-/** Open a source for synchronous resolution. */
+/** Open a source for synchronous resolution. Problem of a locked source: `package-not-locked`. */
 export function openPackageSource(input: PackageSourceInput): PackageSource {
   const { lock, index } = input;
   const locked = lock && universeOf(Object.values(lock.packages));

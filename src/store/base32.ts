@@ -30,7 +30,7 @@ export function encodeBase32(bytes: Uint8Array): string {
   return text;
 }
 
-/** Read Nix's base 32; a digit outside the alphabet, or bits that do not fit in whole bytes, is a problem. */
+/** Read Nix's base 32; a digit outside the alphabet, or bits that do not fit in whole bytes, is the problem `hash-malformed`. */
 export function decodeBase32(text: string): Uint8Array {
   const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
   for (let n = 0; n < text.length; n++) {

@@ -62,7 +62,7 @@ export function sameHash(a: Hash, b: Hash): boolean {
 
 /**
  * Read a hash in any spelling. A bare digest needs `algo`; when the text names an algorithm as well, the two must
- * agree.
+ * agree. Problem: `hash-malformed`.
  */
 export function parseHash(text: string, algo?: HashAlgo): Hash {
   const prefix = /^([a-z0-9]+)([-:])(.*)$/s.exec(text);

@@ -69,7 +69,7 @@ export function parseStorePath(text: string): { readonly hash: string; readonly 
   return match === null ? undefined : { hash: match[1] as string, name: match[2] as string };
 }
 
-/** `<32 digits>-<name>` of a path; anything but a store path is a problem. */
+/** Take `<32 digits>-<name>` from a path; anything but a store path is the problem `store-path-malformed`. */
 export function storeBaseName(path: StorePath): string {
   if (!PATH.test(path)) {
     fail({

@@ -48,13 +48,26 @@ interface Known {
   readonly output?: string;
 }
 
-/** Describes store objects and remembers them by path. */
+/**
+ * Describes store objects and remembers them by path.
+ *
+ * @example
+ * import { StoreScope } from "osmod/store";
+ *
+ * const scope = new StoreScope();
+ * const page = scope.text("page", "Hello.\n");
+ *
+ * page.path; // "/nix/store/0q3dxlpx468lw16336yq3yvxn2syh5dj-page"
+ */
 export class StoreScope {
   /** By the 32 digits of each output's or source's path. */
   readonly #known = new Map<string, Known>();
   readonly #byDrvPath = new Map<StorePath, Derivation>();
 
-  /** Describe something to be built. The same description gives the same object. */
+  /**
+   * Describe something to be built. The same description gives the same object.
+   * Problems: `store-name-invalid`, `store-path-unknown`, `derivation-invalid`.
+   */
   derivation(spec: DerivationSpec): Derivation {
     checkSpec(spec);
     const outputNames = spec.outputs ?? ["out"];
@@ -111,7 +124,10 @@ export class StoreScope {
     return drv;
   }
 
-  /** Describe a text file. It may name sources; what a builder makes has to go through a derivation. */
+  /**
+   * Describe a text file. It may name sources; what a builder makes has to go through a derivation.
+   * Problems: `store-name-invalid`, `store-path-unknown`, `text-refers-to-derivation`.
+   */
   text(name: string, text: string): Source {
     checkName(name);
     const inputs = this.#inputs(name, [text]);

@@ -30,7 +30,7 @@ export interface NarSink {
 /** Deeper than any tree that a path on Linux could reach with names of two letters. */
 const MAX_DEPTH = 1000;
 
-/** Read an archive given in chunks. */
+/** Read an archive given in chunks. Problems: `nar-malformed`, `nar-name-invalid`. */
 export function readNar(chunks: Iterable<Uint8Array>, sink: NarSink): void {
   const parser = archive(new Input(), sink);
   parser.next();
