@@ -72,7 +72,7 @@ export function relationsOf(record: PackageRecord, field: RelationField): readon
   return groups;
 }
 
-/** Read one paragraph of a `Packages` index; one that names no package is the problem `archive-malformed`. */
+/** Read one paragraph of a `Packages` index; one that lacks a field osmod needs is the problem `archive-malformed`. */
 export function parseRecord(paragraph: string, archive: string, file: string): PackageRecord {
   const fields = parseParagraph(paragraph, file);
   const name = required(fields, "package", file, PACKAGE_NAME);

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { doors, filesOf, manifest, packedTree, UserProject } from "./support/project.ts";
+import { doors, filesOf, manifest, packedTree, projectRoot, UserProject } from "./support/project.ts";
 
 /** What a user may write about osmod, with every door in use. */
 const usage = `
@@ -100,6 +102,19 @@ describe("what npm packs", () => {
     const expected = /^(dist|src|keys|docs)\/|^(README\.md|CHANGELOG\.md|LICENSE|package\.json)$/;
     expect(files.filter((file) => !expected.test(file))).toEqual([]);
     expect(files.filter((file) => /\.test\.|\.test-d\.|\.tsbuildinfo$|\.env|\.qcow2$/.test(file))).toEqual([]);
+  });
+
+  it("imports nothing but Node's modules and its dependencies", () => {
+    const imported = files
+      .filter((file) => /^dist\/.*\.js$/.test(file))
+      .flatMap((file) => [
+        ...readFileSync(join(projectRoot, file), "utf8").matchAll(/^(?:import|export)\b[^;]* from "([^".][^"]*)";/gm),
+        ...readFileSync(join(projectRoot, file), "utf8").matchAll(/await import\("([^".][^"]*)"\)/g),
+      ])
+      .map(([, specifier = ""]) => specifier.replace(/^((?:@[^/]+\/)?[^/]+).*$/, "$1"));
+    const known = Object.keys(manifest.dependencies);
+    expect(imported).toContain("jiti");
+    expect(imported.filter((name) => !name.startsWith("node:") && !known.includes(name))).toEqual([]);
   });
 
   it("has what every source was compiled to", () => {

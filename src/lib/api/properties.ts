@@ -121,7 +121,10 @@ export function mkAfter<X>(value: Later<X>): Wrapped<X> {
  * Define that there is no value: no weaker definition counts, the option's default included. The option then is as if
  * nothing defined it; a name of an attribute set or an element of a list is not there.
  *
- *     fileSystems: { "/scratch": mkForce(mkUnset()) }
+ * @example
+ * import { defineMachine, mkForce, mkUnset } from "osmod";
+ *
+ * export default defineMachine({ config: { fileSystems: { "/scratch": mkForce(mkUnset()) } } });
  *
  * @see mkIf for a definition that may say nothing and leaves the word to others.
  */
@@ -133,8 +136,16 @@ export function mkUnset<X>(): Wrapped<X> {
  * Take elements out of a list, or names out of an attribute set, whoever defines them. Definitions of the same priority
  * and weaker ones are meant, the option's default among them.
  *
- *     environment: { systemPackages: mkRemove([pkgs.nano]) }
- *     users: { users: mkRemove(["guest"]) }
+ * @example
+ * import { define, defineMachine, mkRemove } from "osmod";
+ *
+ * export default defineMachine({
+ *   config: ({ pkgs }) =>
+ *     define({
+ *       environment: { systemPackages: mkRemove(() => [pkgs.nano]) },
+ *       users: { users: mkRemove(["guest"]) },
+ *     }),
+ * });
  */
 export function mkRemove<X>(what: Removable<Later<X>>): Wrapped<X> {
   return wrap("define", new Change("remove", what), undefined, mkRemove);
@@ -144,7 +155,14 @@ export function mkRemove<X>(what: Removable<Later<X>>): Wrapped<X> {
  * Change the value that all definitions of the same priority and weaker ones make. Changes run in their order
  * (`mkBefore`, plain, `mkAfter`), before the option's `apply`.
  *
- *     services: { web: { workers: mkTransform((n) => n * 2) } }
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkOption, mkTransform, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ workers: mkOption({ type: t.int, default: 1 }) });
+ * const mine = defineModule<typeof options>({ options, config: { workers: 4 } });
+ * const more = defineModule<typeof options>({ config: { workers: mkTransform((n) => n * 2) } });
+ *
+ * evalModules({ modules: [mine, more] }).config.workers; // 8
  */
 export function mkTransform<X>(change: (value: Settled<Later<X>>) => Settled<Later<X>>): Wrapped<X> {
   return wrap("define", new Change("transform", change), undefined, mkTransform);
