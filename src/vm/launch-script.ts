@@ -358,7 +358,7 @@ const startShare = `
 if ! message=$(bwrap --unshare-all --uid 1000 --gid 1000 --ro-bind "$busybox" /busybox -- /busybox true 2>&1); then
   die "this host does not let programs make user namespaces, which confine the server of the store: $message" "allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, or kernel.apparmor_restrict_unprivileged_userns=0), or start the machine as root"
 fi
-mkdir -m 0700 "$runtime/state"
+mkdir -m 0700 "$runtime/log"
 ln -s "$share/share.sh" "$runtime/smbd"
 export OSMOD_SHARE_ROOT="$root" OSMOD_SHARE_DATA="$share" OSMOD_SHARE_RUNTIME="$runtime"
 `;

@@ -1,7 +1,7 @@
 /**
  * `share.sh`: what QEMU runs when the guest connects, with the connection as its standard input and output.
  *
- * smbd sees Samba's own tree, its state and the store paths that are listed beside this script; nothing else of the host, no
+ * smbd sees Samba's own tree, a state of its own, its log and the store paths that are listed beside this script; nothing else of the host, no
  * network, no other process. Nothing but SMB may be written to the connection, so all messages go to a file.
  */
 import { treeProgram } from "./argv.ts";
@@ -25,9 +25,12 @@ export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
     ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var"].map((w) =>
       word(w),
     ),
+    // Every connection has a state of its own: after a reset the guest connects anew while the server of its former
+    // connection still waits, and two servers would not share one.
+    ...["--perms", "0700", "--tmpfs", "/state"].map((w) => word(w)),
     word("--bind"),
-    word({ hole: "runtime" }, "/state"),
-    word("/state"),
+    word({ hole: "runtime" }, "/log"),
+    word("/log"),
     // Made here, or they would be closed to the guest's ordinary users.
     ...["--perms", "0755", "--dir", "/nix", "--perms", "0755", "--dir", "/nix/store"].map((w) => word(w)),
   ];
@@ -42,6 +45,6 @@ while read -r kind path target; do
     *) set -- "$@" --ro-bind "$root$path" "$path" ;;
   esac
 done < "$share/store-paths"
-exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /state
+exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
 `;
 }

@@ -69,7 +69,7 @@ export function smbConf(share: StoreShare): string {
 ${settings([
   ...stateDirectories.map((key) => [key, "/state"] as const),
   ["ncalrpc dir", "/state/ncalrpc"],
-  ["log file", "/state/log.smbd"],
+  ["log file", "/log/log.smbd"],
   ["max log size", "1000"],
   ["server role", "standalone server"],
   ["map to guest", "Bad User"],

@@ -20,7 +20,7 @@ export interface Facts {
   readonly disk: string;
   /** `qcow2` or `raw`. */
   readonly diskFormat: string;
-  /** Private directory of this run; holds sockets, logs and the share's state. */
+  /** Private directory of this run; holds sockets and logs. */
   readonly runtime: string;
   /** More of the user network's option: `,hostfwd=tcp::8080-:80`. */
   readonly netOptions: string;
