@@ -136,6 +136,13 @@ describe("after a rebuild", () => {
     await guest.login("root", "root");
     expect(await fetchPage()).toContain("second page");
     expect(await guest.succeed("cat /root/kept")).toBe("precious\n");
+  });
+
+  it("comes up again after a reboot from inside", async () => {
+    guest.send("reboot");
+    await guest.login("root", "root");
+    expect(await guest.succeed("cat /root/kept")).toBe("precious\n");
+    expect(await guest.succeed("systemctl --failed --no-legend --plain")).toBe("");
     guest.send("poweroff");
     expect(await exitCode(vm)).toBe(0);
   });

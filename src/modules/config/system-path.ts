@@ -165,11 +165,15 @@ export default defineModule<Std>({
         path: () =>
           pkgs.mergedTree("system-path", unique(config.environment.systemPackages), {
             exclude: [...new Set(config.environment.excludedPackages)].sort(),
-            finish: config.environment.extraSetup,
+            finish: `${localFolders}${config.environment.extraSetup}`,
           }),
       },
     }),
 });
+
+/** Half of all look-ups at boot are for what could lie in /usr/local; an empty folder answers them all at once. */
+const localFolders = `for folder in bin etc include lib sbin share; do mkdir -p "$out/usr/local/$folder"; done
+`;
 
 /** Links are relative, so that they also hold when the tree is looked at from outside the guest. */
 export function alternativesScript(alternatives: { readonly [link: string]: readonly string[] }): string {

@@ -240,6 +240,10 @@ export default defineModule<Std>({
           () => [pkgs["libcap2-bin"]!],
         ),
         extraSetup: () => wrapScript(wrappers()),
+        etc: {
+          // Until the very end something runs from it: an attempt to unmount it at shutdown could only fail.
+          "systemd/system/run-wrappers.mount.d/50-stays.conf": { text: "[Unit]\nDefaultDependencies=no\n" },
+        },
       },
       system: {
         activationScripts: {
