@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { doors, filesOf, manifest, packedTree, projectRoot, UserProject } from "./support/project.ts";
+
+// Each test runs a process or two, which take their time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** What a user may write about osmod, with every door in use. */
 const usage = `
@@ -135,7 +138,7 @@ describe("the packed package", () => {
   it("has declarations that compile in a user's project, which checks them all", () => {
     const { output } = project.compile({ ...nodenext, skipLibCheck: false });
     expect(output).toBe("");
-  }, 60_000);
+  });
 
   it("compiles with a bundler's resolution too", () => {
     const { output } = project.compile({
@@ -146,13 +149,13 @@ describe("the packed package", () => {
       skipLibCheck: false,
     });
     expect(output).toBe("");
-  }, 60_000);
+  });
 
   it("compiles from CommonJS", () => {
     project.write("common.cts", usage.replace("export default", "export const machine ="));
     const { output } = project.compile({ ...nodenext, skipLibCheck: false });
     expect(output).toBe("");
-  }, 60_000);
+  });
 
   it("types a machine's file where Node's types are not installed", () => {
     const bare = new UserProject("packed", { nodeTypes: false });
@@ -163,7 +166,7 @@ describe("the packed package", () => {
     } finally {
       bare.remove();
     }
-  }, 60_000);
+  });
 
   it.each(doors)("opens %s to import", (door) => {
     const script = `const door = await import(${JSON.stringify(door)}); console.log(Object.keys(door).length > 0);`;

@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { projectRoot, UserProject } from "../consumer/support/project.ts";
 import { docstringExamples, documents, type Example, fencesOf, sourceFiles } from "./support/fences.ts";
+
+// Each test runs a process or two, which take their time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** `expression; // value`: an example says what it comes to. */
 const CLAIM = /^(?<expression>[\w$].*); \/\/ (?<value>[[{"'\d].*|true|false)$/;
@@ -59,7 +62,7 @@ describe("the examples", () => {
       types: ["node"],
     });
     expect(complaints(output)).toEqual([]);
-  }, 60_000);
+  });
 
   const machines = [...inDocuments, ...inDocstrings].filter(({ text }) => /^export default define/m.test(text));
   it.each(machines.map((example) => [placeOf(example), example] as const))(

@@ -96,13 +96,20 @@ export class UserProject {
   }
 }
 
-/** What `npm publish` would send, unpacked in memory. */
+let packed: Tree | undefined;
+
+/** What `npm publish` would send, unpacked in memory; packed once a test file. */
 export function packedTree(): Tree {
+  packed ??= pack();
+  return packed;
+}
+
+function pack(): Tree {
   const folder = mkdtempSync(join(tmpdir(), "osmod-packed-"));
   try {
     const args = ["pack", "--ignore-scripts", "--json", "--pack-destination", folder];
-    const [packed] = JSON.parse(execFileSync("npm", args, { cwd: projectRoot, encoding: "utf8", stdio: "pipe" }));
-    const archive = readTar(gunzipSync(readFileSync(join(folder, packed.filename))), packed.filename);
+    const [made] = JSON.parse(execFileSync("npm", args, { cwd: projectRoot, encoding: "utf8", stdio: "pipe" }));
+    const archive = readTar(gunzipSync(readFileSync(join(folder, made.filename))), made.filename);
     const content = archive.type === "directory" ? archive.entries.get("package") : undefined;
     if (content === undefined) throw new Error("npm packed no folder `package`");
     return content;
