@@ -12,6 +12,7 @@ import * as choices from "../types/choices.ts";
 import * as containers from "../types/containers.ts";
 import { deferredModule } from "../types/deferred.ts";
 import * as free from "../types/free.ts";
+import * as lists from "../types/lists.ts";
 import * as scalar from "../types/scalar.ts";
 import { type SubmoduleSettings, submodule } from "../types/submodule.ts";
 
@@ -108,6 +109,20 @@ export const t = {
 
   listOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(containers.listOf(inner(element))),
   nonEmptyListOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(containers.nonEmptyListOf(inner(element))),
+  /** A list without duplicates: of equal elements the first one stays. */
+  uniqueListOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(lists.uniqueListOf(inner(element))),
+  /**
+   * A list sorted by its elements (or by what `by` makes of them), the same in whichever order its modules come.
+   * `mkBefore` and `mkAfter` still place what they say before and after the rest.
+   */
+  sortedListOf: <E extends d.OptionType>(element: E, by?: (value: d.Val<E>) => string | number): d.ListOf<E> =>
+    as(lists.sortedListOf(inner(element), by as lists.Rank | undefined)),
+  /**
+   * A list of submodules in which elements with the same value of `key` are one, as names of an attribute set are:
+   * `t.keyedListOf("name", t.submodule({ name: …, port: … }))`.
+   */
+  keyedListOf: <O extends d.Tree>(key: keyof O & string, element: d.Submodule<O>): d.ListOf<d.Submodule<O>> =>
+    as(lists.keyedListOf(key, inner(element))),
   attrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.attrsOf(inner(element))),
   /** Like `attrsOf`, but conditions of elements are left alone until the element is read. */
   lazyAttrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.lazyAttrsOf(inner(element))),

@@ -55,6 +55,11 @@ export class Def {
     this.order = order;
   }
 
+  /** The same definition with another value. */
+  with(value: unknown): Def {
+    return new Def(value, this.origin, this.conditions, this.priority, this.base, this.order);
+  }
+
   /** The same definition of a member of the value. */
   member(value: unknown): Def {
     return new Def(value, this.origin, this.conditions, this.priority, this.base, 0);
@@ -337,9 +342,7 @@ function applicable(changes: Def[] | undefined, priority: number): readonly Def[
 /** A literal is its value from here on. */
 function settled(def: Def): Def {
   const { value } = def;
-  return value instanceof LiteralValue
-    ? new Def(value.literal, def.origin, undefined, def.priority, def.base, def.order)
-    : def;
+  return value instanceof LiteralValue ? def.with(value.literal) : def;
 }
 
 function runThunks(loc: Loc | undefined, defs: Def[], reading: Reading): Def[] {

@@ -72,7 +72,8 @@ function mergeList(at: At, element: Type, defs: readonly Def[]): readonly unknow
 /** The lists made here that have elements still to be computed. */
 const lazyLists = new WeakSet<readonly unknown[]>();
 
-function addElement(list: unknown[], loc: Loc, at: At, element: Type, candidates: Def[]): void {
+/** Append an element, computed when it is read unless it is plain data. */
+export function addElement(list: unknown[], loc: Loc, at: At, element: Type, candidates: Def[]): void {
   if (candidates.length === 1) {
     const only = candidates[0] as Def;
     if (element.isEager(only.value) && element.misfits(candidates).length === 0) {
