@@ -40,5 +40,6 @@ export { dataModule, readDataModule } from "./data-module.ts";
 export { type DocumentedValue, documentOptions, type OptionDoc } from "./documentation.ts";
 export { type ExplainedDefinition, type Explanation, explain, parsePath, renderExplanation } from "./explain.ts";
 export * as raw from "./raw.ts";
+export { type JsonSchema, toJsonSchema } from "./schema-export.ts";
 export type * from "./typed/descriptors.ts";
 export type * from "./typed/modules.ts";

@@ -3,6 +3,7 @@
  *
  * Each entry pairs a type of the evaluator with the descriptor that stands for it at compile time.
  */
+import type { JsonSchema } from "../core/json-schema.ts";
 import { ModuleRecord } from "../core/module.ts";
 import type { OptionDecl } from "../core/option.ts";
 import type { Type } from "../core/type.ts";
@@ -12,6 +13,7 @@ import * as choices from "../types/choices.ts";
 import * as containers from "../types/containers.ts";
 import { deferredModule } from "../types/deferred.ts";
 import * as free from "../types/free.ts";
+import { jsonSchema } from "../types/json-schema.ts";
 import * as lists from "../types/lists.ts";
 import * as scalar from "../types/scalar.ts";
 import { type SubmoduleSettings, submodule } from "../types/submodule.ts";
@@ -94,6 +96,12 @@ export const t = {
     as(scalar.enumOf(values)),
   /** Any JSON value; sets and lists are merged deeply. */
   json: as<d.Json>(free.json),
+  /**
+   * Data that a JSON Schema (2020-12, or draft-07 if it says so) describes: merged like `t.json`, then validated. `V` is
+   * its type for whoever reads it.
+   */
+  jsonSchema: <V extends d.JsonValue = d.JsonValue>(schema: JsonSchema): d.Scalar<V, d.JsonInput> =>
+    as(jsonSchema(schema)),
   /** Anything; sets are merged deeply. */
   anything: as<d.Anything>(free.anything),
   /** Anything, neither merged nor looked into. */

@@ -419,8 +419,23 @@ export function custom(
   message: string,
   defs: readonly Shown[],
   fix: string,
+  notes: readonly string[] = [],
 ): ConfigError {
-  return configError(problem({ code, option: showLoc(loc), message, sites: sites(defs), fix }));
+  return configError(problem({ code, option: showLoc(loc), message, sites: sites(defs), notes, fix }));
+}
+
+/** A JSON Schema that is none. */
+export function schemaInvalid(loc: Loc | undefined, error: unknown): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "schema-invalid",
+      option,
+      message: `the JSON Schema of ${option} is not valid: ${error instanceof Error ? error.message : print(error)}`,
+      fix: "correct the schema that t.jsonSchema is given where the option is declared.",
+    }),
+    error,
+  );
 }
 
 function article(description: string): string {

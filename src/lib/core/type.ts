@@ -6,6 +6,7 @@
  * `makeType`, which fills in what most of them share, so all have one shape.
  */
 import type { Def } from "./definition.ts";
+import type { SchemaMaker } from "./json-schema.ts";
 import type { Loc } from "./loc.ts";
 import type { ModuleLike } from "./module.ts";
 import type { OptionDecl } from "./option.ts";
@@ -61,6 +62,8 @@ export interface Type {
   readonly subOptions: (path: readonly string[]) => readonly DocumentedOption[];
   /** Set when `emptyValue` is worth documenting. */
   readonly emptyText: unknown;
+  /** The plain data that definitions may be; absent when there is no saying. */
+  readonly schema: SchemaMaker | undefined;
 }
 
 /** An option as documentation sees it. */
@@ -106,6 +109,7 @@ export function makeType(spec: TypeSpec): Type {
     withSubModules: spec.withSubModules ?? (() => type),
     subOptions: spec.subOptions ?? (() => []),
     emptyText: spec.emptyText,
+    schema: spec.schema,
   };
   return type;
 }

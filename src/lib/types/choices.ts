@@ -2,6 +2,7 @@
  * Types that are one of several: `null` or something, the one or the other, one of several tags, something converted.
  */
 import { childDef, Def, isGroup, member } from "../core/definition.ts";
+import { eitherSchema, flat, noSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc, showLoc, showPath } from "../core/loc.ts";
 import { rawMember } from "../core/merge.ts";
 import { OptionDecl } from "../core/option.ts";
@@ -35,6 +36,7 @@ export function nullOr(element: Type): Type {
     },
     emptyValue: () => null,
     emptyText: null,
+    schema: (depth) => ({ anyOf: [{ type: "null" }, schemaOf(element, depth)] }),
     functor: {
       name: "nullOr",
       payload: element,
@@ -63,6 +65,12 @@ export function either(first: Type, second: Type): Type {
     check: (value) => first.check(value) || second.check(value),
     takesFunctions: first.takesFunctions || second.takesFunctions,
     isEager: (value) => first.isEager(value) && second.isEager(value),
+    schema: (depth) =>
+      eitherSchema(
+        (d) => schemaOf(first, d),
+        (d) => schemaOf(second, d),
+        depth,
+      ),
     misfits: (defs) => {
       if (chosen(defs) !== undefined) return [];
       const bad = defs.filter((def) => !first.check(def.value) && !second.check(def.value));
@@ -112,6 +120,12 @@ export function coercedTo(from: Type, convert: (value: unknown) => unknown, to: 
       return defs.filter((_, i) => bad.includes(results[i] as Def));
     },
     merge: (at, defs) => to.merge(at, converted(at, defs)),
+    schema: (depth) =>
+      eitherSchema(
+        (d) => schemaOf(from, d),
+        (d) => schemaOf(to, d),
+        depth,
+      ),
     emptyValue: to.emptyValue,
     emptyText: to.emptyText,
     functor: { name: "coercedTo", combine: () => undefined },
@@ -128,6 +142,7 @@ export function functionTo(result: Type): Type {
     description: () => `function that evaluates to a(n) ${phrase(result, "noun", "composite")}`,
     descriptionClass: "composite",
     check: (value) => typeof value === "function",
+    schema: flat(noSchema),
     takesFunctions: true,
     merge: (at, defs) => (argument: unknown) => {
       const loc = new Loc(at.loc, "<function body>");
@@ -163,6 +178,15 @@ export function attrTag(tags: { readonly [tag: string]: OptionDecl }): Type {
     description: `attribute-tagged union with choices: ${choices.map((tag) => showPath([tag])).join(", ")}`,
     descriptionClass: "noun",
     check: (value) => tagOf(value) !== undefined,
+    schema: (depth) => ({
+      type: "object",
+      properties: Object.fromEntries(
+        choices.map((tag) => [tag, depth === "outside" ? {} : schemaOf((tags[tag] as OptionDecl).type as Type, depth)]),
+      ),
+      additionalProperties: false,
+      minProperties: 1,
+      maxProperties: 1,
+    }),
     merge: (at, defs) => {
       const used = [...new Set(defs.map((def) => tagOf(def.value) as string))];
       const [tag = ""] = used;

@@ -6,6 +6,7 @@
  * conditions are evaluated); what they are is not.
  */
 import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
+import { schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
 import { ElementCell, lazyMember, mergePeeled, rawMember } from "../core/merge.ts";
 import { EachValue } from "../core/property.ts";
@@ -23,6 +24,7 @@ export const listOf: (element: Type) => Type = once((element) =>
     merge: (at, defs) => mergeList(at, element, defs),
     emptyValue: () => Object.freeze([]),
     emptyText: [],
+    schema: (depth) => (depth === "outside" ? { type: "array" } : { type: "array", items: schemaOf(element, depth) }),
     functor: wrapping("listOf", element, (of) => listOf(of)),
     subModules: element.subModules,
     withSubModules: (modules) => listOf(element.withSubModules(modules)),
@@ -42,6 +44,7 @@ export function nonEmptyListOf(element: Type): Type {
     misfits: (defs) => misfitsBy(check, defs),
     emptyValue: undefined,
     emptyText: undefined,
+    schema: (depth) => ({ ...schemaOf(list, depth), minItems: 1 }),
     withSubModules: (modules) => nonEmptyListOf(element.withSubModules(modules)),
   };
 }
@@ -105,6 +108,8 @@ function attrs(name: string, prefix: string, element: Type, make: (element: Type
     merge: (at, defs) => mergeAttrs(at, element, defs, strict),
     emptyValue: () => Object.freeze({}),
     emptyText: {},
+    schema: (depth) =>
+      depth === "outside" ? { type: "object" } : { type: "object", additionalProperties: schemaOf(element, depth) },
     functor: wrapping("attrsOf", element, make, strict ? "strict" : "lazy"),
     subModules: element.subModules,
     withSubModules: (modules) => make(element.withSubModules(modules)),

@@ -12,6 +12,7 @@ export const deferredModule: Type = makeType({
   descriptionClass: "noun",
   check: (value) => modulesOf(value) !== undefined,
   merge: (_, defs) => Object.freeze(defs.flatMap((def: Def) => modulesOf(def.value) ?? [])),
+  schema: () => ({ type: "array", maxItems: 0 }),
   emptyValue: () => Object.freeze([]),
 });
 

@@ -2,6 +2,7 @@
  * Types without a fixed shape: raw values, anything, JSON, plain sets, and the type of an option that names none.
  */
 import { childDef, Def, isGroup, member, setMember } from "../core/definition.ts";
+import { anySchema, flat } from "../core/json-schema.ts";
 import { definitionConflict } from "../core/problems.ts";
 import { LiteralValue, Property } from "../core/property.ts";
 import { type At, deepEqual, isPrimitive, makeType, mergeEqual, mergeOne, type Type } from "../core/type.ts";
@@ -47,6 +48,7 @@ export const attrs: Type = makeType({
   name: "attrs",
   description: "attribute set",
   check: isGroup,
+  schema: flat({ type: "object" }),
   merge: (_, defs) => overlay(defs),
   emptyValue: () => Object.freeze({}),
   emptyText: {},
@@ -167,6 +169,7 @@ export const json: Type = makeType({
   },
   isEager: isPrimitive,
   emptyText: null,
+  schema: flat(anySchema),
   functor: { name: "json", combine: () => json },
 });
 

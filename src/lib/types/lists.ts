@@ -9,6 +9,7 @@
  */
 import { returned, at as runningAt } from "../core/cell.ts";
 import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
+import { both, type JsonSchema } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
 import { custom } from "../core/problems.ts";
 import { order } from "../core/property.ts";
@@ -96,6 +97,7 @@ export function keyedListOf(key: string, element: Type): Type {
     (at, defs) => mergeByKey(at, key, element, defs),
     key,
     `, merged by ${key}`,
+    { type: "object", required: [key], properties: { [key]: { type: ["string", "number"] } } },
   );
 }
 
@@ -145,6 +147,7 @@ function derived(
   merge: Type["merge"],
   variant?: unknown,
   suffix = "",
+  elementSchema?: JsonSchema,
 ): Type {
   const list = listOf(element);
   return makeType({
@@ -155,6 +158,12 @@ function derived(
     merge,
     emptyValue: list.emptyValue,
     emptyText: [],
+    schema: (depth) => {
+      const schema = list.schema?.(depth) ?? {};
+      return elementSchema === undefined || depth === "outside"
+        ? schema
+        : { ...schema, items: both(schema["items"] as JsonSchema, elementSchema) };
+    },
     functor: {
       name,
       payload: { element, variant },

@@ -4,6 +4,7 @@
  * All of them take several definitions only if these are equal, except the texts that are joined.
  */
 import type { Def } from "../core/definition.ts";
+import { both, flat, noSchema, patternOf, schemaOf } from "../core/json-schema.ts";
 import { type names, showLoc } from "../core/loc.ts";
 import { custom, definitionConflict } from "../core/problems.ts";
 import { isPrimitive, makeType, mergeEqual, mergeOne, type Type, type TypeSpec } from "../core/type.ts";
@@ -18,7 +19,12 @@ const isInteger = (value: unknown): value is number => Number.isInteger(value);
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 
 /** True or false. */
-export const bool: Type = equal({ name: "bool", description: "boolean", check: (v) => typeof v === "boolean" });
+export const bool: Type = equal({
+  name: "bool",
+  description: "boolean",
+  check: (v) => typeof v === "boolean",
+  schema: flat({ type: "boolean" }),
+});
 
 /** True if any definition is. */
 export const boolByOr: Type = equal({
@@ -26,16 +32,23 @@ export const boolByOr: Type = equal({
   description: "boolean (merged using or)",
   check: (v) => typeof v === "boolean",
   merge: (_, defs) => defs.some((def) => def.value === true),
+  schema: flat({ type: "boolean" }),
 });
 
 /** Text. */
-export const str: Type = equal({ name: "str", description: "string", check: isString });
+export const str: Type = equal({
+  name: "str",
+  description: "string",
+  check: isString,
+  schema: flat({ type: "string" }),
+});
 
 /** Text with more than white space in it. */
 export const nonEmptyStr: Type = equal({
   name: "nonEmptyStr",
   description: "non-empty string",
   check: (v) => isString(v) && !/^[ \t\n]*$/.test(v),
+  schema: flat({ type: "string", pattern: "[^ \\t\\n]" }),
 });
 
 /** One line of text; a final newline is taken off. */
@@ -44,6 +57,7 @@ export const singleLineStr: Type = equal({
   description: "(optionally newline-terminated) single-line string",
   check: (v) => isString(v) && /^[^\n\r]*\n?$/.test(v),
   merge: (at, defs) => (mergeEqual(at, defs) as string).replace(/\n$/, ""),
+  schema: flat({ type: "string", pattern: "^[^\\n\\r]*\\n?$" }),
 });
 
 /** Text that a regular expression matches from end to end. */
@@ -54,6 +68,7 @@ export function strMatching(pattern: string | RegExp): Type {
     name: `strMatching ${JSON.stringify(source)}`,
     description: `string matching the pattern ${source}`,
     check: (v) => isString(v) && whole.test(v),
+    schema: () => ({ type: "string", ...patternOf(whole.source, whole.flags) }),
   });
 }
 
@@ -64,6 +79,7 @@ export function separatedString(separator: string): Type {
     description: `strings concatenated with ${JSON.stringify(separator)}`,
     check: isString,
     keepsValue: true,
+    schema: flat({ type: "string" }),
     merge: (_, defs) => (defs.length === 1 ? (defs[0] as Def).value : defs.map((def) => def.value).join(separator)),
     functor: {
       name: "separatedString",
@@ -82,9 +98,19 @@ export const commas: Type = separatedString(",");
 export const envVar: Type = separatedString(":");
 
 /** A whole number. */
-export const int: Type = equal({ name: "int", description: "signed integer", check: isInteger });
+export const int: Type = equal({
+  name: "int",
+  description: "signed integer",
+  check: isInteger,
+  schema: flat({ type: "integer" }),
+});
 /** Any finite number. */
-export const float: Type = equal({ name: "float", description: "floating point number", check: isNumber });
+export const float: Type = equal({
+  name: "float",
+  description: "floating point number",
+  check: isNumber,
+  schema: flat({ type: "number" }),
+});
 
 /**
  * A whole number with a further condition. Two declarations of different ranges combine to plain `int`: none of the
@@ -103,18 +129,26 @@ function sized(name: string, bits: number, signed: boolean): Type {
   const low = signed ? -(2 ** (bits - 1)) : 0;
   const high = (signed ? 2 ** (bits - 1) : 2 ** bits) - 1;
   const text = `${bits} bit ${signed ? "signed" : "unsigned"} integer; between ${low} and ${high} (both inclusive)`;
-  return restricted(name, text, (v) => v >= low && v <= high);
+  return restricted(name, text, (v) => v >= low && v <= high, { schema: within("integer", low, high) });
+}
+
+function within(type: "integer" | "number", minimum: number, maximum: number): TypeSpec["schema"] {
+  return flat({ type, minimum, maximum });
 }
 
 /** Whole numbers within limits. */
 export const ints = {
   between: (low: number, high: number): Type =>
-    restricted("intBetween", `integer between ${low} and ${high} (both inclusive)`, (v) => v >= low && v <= high),
+    restricted("intBetween", `integer between ${low} and ${high} (both inclusive)`, (v) => v >= low && v <= high, {
+      schema: within("integer", low, high),
+    }),
   unsigned: restricted("unsignedInt", "unsigned integer, meaning >=0", (v) => v >= 0, {
     descriptionClass: "nonRestrictiveClause",
+    schema: flat({ type: "integer", minimum: 0 }),
   }),
   positive: restricted("positiveInt", "positive integer, meaning >0", (v) => v > 0, {
     descriptionClass: "nonRestrictiveClause",
+    schema: flat({ type: "integer", exclusiveMinimum: 0 }),
   }),
   u8: sized("unsignedInt8", 8, false),
   u16: sized("unsignedInt16", 16, false),
@@ -133,6 +167,7 @@ export const number: Type = equal({
   description: "signed integer or floating point number",
   descriptionClass: "conjunction",
   check: isNumber,
+  schema: flat({ type: "number" }),
 });
 
 /** Numbers within limits. */
@@ -142,6 +177,7 @@ export const numbers = {
       name: "numberBetween",
       description: `integer or floating point number between ${low} and ${high} (both inclusive)`,
       check: (v) => isNumber(v) && v >= low && v <= high,
+      schema: within("number", low, high),
       functor: number.functor,
     }),
   nonnegative: equal({
@@ -149,6 +185,7 @@ export const numbers = {
     description: "number, meaning >=0",
     descriptionClass: "nonRestrictiveClause",
     check: (v) => isNumber(v) && v >= 0,
+    schema: flat({ type: "number", minimum: 0 }),
     functor: number.functor,
   }),
   positive: equal({
@@ -156,6 +193,7 @@ export const numbers = {
     description: "number, meaning >0",
     descriptionClass: "nonRestrictiveClause",
     check: (v) => isNumber(v) && v > 0,
+    schema: flat({ type: "number", exclusiveMinimum: 0 }),
     functor: number.functor,
   }),
 } as const;
@@ -174,6 +212,7 @@ export function enumOf(values: readonly (string | number | boolean | null)[]): T
           : `one of ${shown.join(", ")}`,
     descriptionClass: members.length < 2 ? "noun" : "conjunction",
     check: (v) => members.includes(v as string),
+    schema: flat(members.length === 0 ? noSchema : { enum: members }),
     functor: {
       name: "enum",
       payload: members,
@@ -189,6 +228,7 @@ export const path: Type = makeType({
   descriptionClass: "noun",
   isEager: isString,
   check: (v) => pathOf(v) !== undefined,
+  schema: flat({ type: "string", pattern: "^/" }),
   merge: (at, defs) => {
     const paths = defs.map((def) => pathOf(def.value));
     const other = paths.findIndex((found) => found !== paths[0]);
@@ -231,6 +271,7 @@ export function addCheck(type: Type, check: (value: unknown) => boolean): Type {
       return bad.length > 0 ? bad : defs.filter((def) => !check(def.value));
     },
     isEager: () => false,
+    schema: (depth) => ({ ...schemaOf(type, depth), $comment: "There is a further condition." }),
   };
 }
 
@@ -269,6 +310,7 @@ export function passwdEntry(type: Type): Type {
     ...addCheck(type, (v) => !/[:\n]/.test(String(v))),
     name: `passwdEntry ${type.name}`,
     description: `${type.descriptionClass === "noun" ? type.description : `(${type.description})`}, not containing newlines or colons`,
+    schema: (depth) => both(schemaOf(type, depth), { pattern: "^[^:\\n]*$" }),
   };
 }
 
@@ -278,6 +320,7 @@ export const optionType: Type = makeType({
   description: "optionType",
   descriptionClass: "noun",
   check: (v) => typeof v === "object" && v !== null && "functor" in v && "misfits" in v,
+  schema: flat(noSchema),
   merge: (at, defs) => {
     const all = defs.map((def) => def.value as Type);
     return all.reduce((later, earlier) => {

@@ -5,13 +5,14 @@
  * together, with the name the value sits under as the argument `name`. Two declarations combine by evaluating the modules
  * of both.
  */
-import { Blueprint } from "../core/blueprint.ts";
+import { Blueprint, type Prepared } from "../core/blueprint.ts";
 import { Def, isGroup } from "../core/definition.ts";
 import { type ModuleLike, ModuleRecord } from "../core/module.ts";
 import { Property, priority } from "../core/property.ts";
 import { GroupSchema, OptionSchema } from "../core/schema.ts";
 import { Scope, type ScopeSpec } from "../core/scope.ts";
 import { type At, combineTypes, type DocumentedOption, makeType, phrase, type Type } from "../core/type.ts";
+import { groupSchema } from "./group-schema.ts";
 
 /** What a submodule is besides its modules. */
 export interface SubmoduleSettings {
@@ -38,6 +39,11 @@ export function submodule(modules: readonly ModuleLike[], settings: SubmoduleSet
     subModules: modules,
     withSubModules: (others) => submodule(others, settings),
     subOptions: (path) => subOptions(blueprint, path),
+    schema: (depth) => {
+      if (depth === "outside") return { type: "object" };
+      const { schema, entries } = blueprint.prepare(() => placeholderArgs(blueprint));
+      return groupSchema(schema, freeOf(entries));
+    },
   });
   return type;
 }
@@ -135,13 +141,17 @@ function placeholderArgs(blueprint: Blueprint): object {
 }
 
 function describe(blueprint: Blueprint): string {
-  const types = blueprint
-    .prepare(() => placeholderArgs(blueprint))
-    .entries.flatMap(({ fields }) => (fields.freeformType === undefined ? [] : [fields.freeformType]));
-  const [first, ...rest] = types;
-  if (first === undefined) return "submodule";
-  const free = rest.reduce<Type | undefined>((later, earlier) => later && combineTypes(later, earlier), first) ?? first;
-  return `open submodule of ${phrase(free, "noun", "composite")}`;
+  const free = freeOf(blueprint.prepare(() => placeholderArgs(blueprint)).entries);
+  return free === undefined ? "submodule" : `open submodule of ${phrase(free, "noun", "composite")}`;
+}
+
+/** The free-form type that modules have together. */
+export function freeOf(entries: Prepared["entries"]): Type | undefined {
+  const [first, ...rest] = entries.flatMap(({ fields }) =>
+    fields.freeformType === undefined ? [] : [fields.freeformType],
+  );
+  if (first === undefined) return undefined;
+  return rest.reduce<Type | undefined>((later, earlier) => later && combineTypes(later, earlier), first) ?? first;
 }
 
 function subOptions(blueprint: Blueprint, path: readonly string[]): readonly DocumentedOption[] {
