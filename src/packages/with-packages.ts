@@ -77,7 +77,8 @@ export async function withPackages<T>(
       return { value: value as T, pkgs, source, mirrors, lock, lockChanged: false };
     }
     if (options.frozen === true) notFrozen(options.lockFile, source.missing);
-    if (lock !== undefined) options.onProgress?.(`the lock lacks ${source.missing.join(", ")}`);
+    if (lock !== undefined)
+      options.onProgress?.("the lock does not have everything that is asked for; asking the archive");
   }
 
   const index = await readIndex(options, mirrors);
