@@ -67,7 +67,7 @@ export interface Explanation {
  */
 export function explain(evaluation: Evaluation<unknown>, option: string): Explanation {
   const { scope } = evaluation as unknown as RawEvaluation;
-  return describeNode(findNode(scope, parsePath(option)));
+  return explainNode(findNode(scope, parsePath(option)));
 }
 
 /** Split a path as a user writes it; quoted names may contain dots. */
@@ -124,7 +124,8 @@ function unknown(path: readonly string[], scope: Scope | undefined): Error {
   );
 }
 
-function describeNode(node: OptionNode): Explanation {
+/** Say why an option of a scope has its value. @internal */
+export function explainNode(node: OptionNode): Explanation {
   const { schema } = node;
   const description = schema.first("description");
   const value = attempt(() => print(node.force()));

@@ -37,8 +37,10 @@ export { type FreeformType, type SubmoduleType, t, types } from "./api/types.ts"
 export { genAttrs, mapAttrs, mapAttrsTo } from "./attrs.ts";
 export { ConfigError } from "./config-error.ts";
 export { dataModule, readDataModule } from "./data-module.ts";
+export { type Difference, diff, renderDiff } from "./diff.ts";
 export { type DocumentedValue, documentOptions, type OptionDoc } from "./documentation.ts";
 export { type ExplainedDefinition, type Explanation, explain, parsePath, renderExplanation } from "./explain.ts";
+export { type Profile, type ProfileEntry, profile, renderProfile } from "./profile.ts";
 export * as raw from "./raw.ts";
 export { type JsonSchema, toJsonSchema } from "./schema-export.ts";
 export type * from "./typed/descriptors.ts";

@@ -191,6 +191,24 @@ function recursion(cell: Cell): ConfigError {
   );
 }
 
+/** Run `f`, and tell of every cell when its computation begins and ends. Nothing is in the way of cells at other times. */
+export function watchCells<T>(begin: (cell: Cell) => void, end: () => void, f: () => T): T {
+  const run = Reflect.get(Cell.prototype, "run") as (this: Cell) => unknown;
+  Cell.prototype.run = function watched(this: Cell): unknown {
+    begin(this);
+    try {
+      return run.call(this);
+    } finally {
+      end();
+    }
+  };
+  try {
+    return f();
+  } finally {
+    Cell.prototype.run = run;
+  }
+}
+
 /** A computation that has no option of its own: a look at all modules, a question about an option. */
 export class Computation extends Cell {
   readonly #what: string;

@@ -1,0 +1,202 @@
+/**
+ * What differs between two evaluations: the options whose values differ, and the definitions that made them differ.
+ *
+ * Options inside submodules are compared one by one, `users.users.alice.shell`, and names that only one side has are a
+ * difference of their own, `users.users.bob`. Values are compared by what they are; functions by their source text, since
+ * every evaluation makes its own. A value that cannot be read is compared by why.
+ */
+
+import type { RawEvaluation } from "./core/evaluate.ts";
+import type { GroupNode } from "./core/group.ts";
+import { names, showPath } from "./core/loc.ts";
+import type { OptionNode } from "./core/node.ts";
+import { print } from "./core/print.ts";
+import { GroupSchema, OptionSchema } from "./core/schema.ts";
+import { explore, type Scope } from "./core/scope.ts";
+import { type ExplainedDefinition, explainNode } from "./explain.ts";
+import type { Evaluation } from "./typed/modules.ts";
+
+/** An option, or a name inside its value, that is not the same on both sides. */
+export interface Difference {
+  readonly option: string;
+  /** The value, printed; absent where there is none. */
+  readonly before?: string;
+  readonly after?: string;
+  /** The winning definitions that only one side has. Where neither has any, the same definitions read other values. */
+  readonly removed: readonly ExplainedDefinition[];
+  readonly added: readonly ExplainedDefinition[];
+}
+
+/** The options whose values differ: `diff(evaluation, evaluation.extendModules({ modules: [change] }))`. */
+export function diff(before: Evaluation<unknown>, after: Evaluation<unknown>): Difference[] {
+  const differences: Difference[] = [];
+  const [a, b] = [before as unknown as RawEvaluation, after as unknown as RawEvaluation];
+  // Everything is merged once more, so that the configurations inside values are noticed.
+  explore((scopeOf) => new Comparison(scopeOf, differences).groups(a.scope.root, b.scope.root));
+  return differences;
+}
+
+/** A value, or why there is none. */
+type Reading = { readonly value: unknown } | { readonly error: string };
+
+const nothing: Reading = { error: "" };
+
+class Comparison {
+  readonly #scopeOf: (config: object) => Scope | undefined;
+  readonly #found: Difference[];
+
+  constructor(scopeOf: (config: object) => Scope | undefined, found: Difference[]) {
+    this.#scopeOf = scopeOf;
+    this.#found = found;
+  }
+
+  /** Compare two groups; a name that one of them does not declare has no value there. */
+  groups(a: GroupNode | undefined, b: GroupNode | undefined): void {
+    const declared = new Set([...(a?.schema.children.keys() ?? []), ...(b?.schema.children.keys() ?? [])]);
+    for (const name of [...declared].sort()) {
+      const [own, other] = [childOf(a, name), childOf(b, name)];
+      if (own === undefined && other === undefined) continue;
+      if (isNode(own) || isNode(other)) this.#options(isNode(own) ? own : undefined, isNode(other) ? other : undefined);
+      else this.groups(own, other);
+    }
+  }
+
+  #options(a: OptionNode | undefined, b: OptionNode | undefined): void {
+    const node = (a ?? b) as OptionNode;
+    // Another name of an option differs if that does.
+    if (node.schema.aliasOf !== undefined) return;
+    this.#values(names(node.loc), readNode(a), readNode(b), a, b);
+  }
+
+  #values(
+    path: readonly string[],
+    before: Reading,
+    after: Reading,
+    a: OptionNode | undefined,
+    b: OptionNode | undefined,
+  ): void {
+    if ("value" in before && "value" in after) {
+      const [x, y] = [before.value, after.value];
+      if (isObject(x) && isObject(y)) {
+        const [inner, other] = [this.#scopeOf(x), this.#scopeOf(y)];
+        if (inner !== undefined && other !== undefined) {
+          this.groups(inner.root, other.root);
+          return;
+        }
+        // Only sets whose values are configurations are taken apart; others are values themselves.
+        if ((a ?? b)?.schema.type.subModules !== undefined && !Array.isArray(x) && !Array.isArray(y)) {
+          for (const name of [...new Set([...Object.keys(x), ...Object.keys(y)])].sort())
+            this.#values([...path, name], readMember(x, name), readMember(y, name), a, b);
+          return;
+        }
+      }
+      if (isSame(x, y)) return;
+    } else if ("error" in before && "error" in after && before.error === after.error) return;
+    const [was, is] = [winners(a), winners(b)];
+    this.#found.push({
+      option: showPath(path),
+      ...shown("before", before),
+      ...shown("after", after),
+      removed: without(was, is),
+      added: without(is, was),
+    });
+  }
+}
+
+function isNode(value: OptionNode | GroupNode | undefined): value is OptionNode {
+  return value !== undefined && "survivors" in value;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function childOf(group: GroupNode | undefined, name: string): OptionNode | GroupNode | undefined {
+  const schema = group?.schema.children.get(name);
+  if (schema instanceof OptionSchema) return group?.option(name);
+  return schema instanceof GroupSchema ? group?.group(name) : undefined;
+}
+
+function readNode(node: OptionNode | undefined): Reading {
+  return node === undefined
+    ? nothing
+    : read(() => (node.schema.type.subModules === undefined ? node.force() : node.again()));
+}
+
+function readMember(object: object, name: string): Reading {
+  return Object.hasOwn(object, name) ? read(() => (object as Record<string, unknown>)[name]) : nothing;
+}
+
+function read(f: () => unknown): Reading {
+  try {
+    return { value: f() };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function shown(key: "before" | "after", reading: Reading): { readonly before?: string; readonly after?: string } {
+  if (reading === nothing) return {};
+  return { [key]: "value" in reading ? print(reading.value) : `(fails: ${reading.error})` };
+}
+
+function winners(node: OptionNode | undefined): readonly ExplainedDefinition[] {
+  return node === undefined ? [] : explainNode(node).definitions.filter(({ won }) => won);
+}
+
+function without(
+  definitions: readonly ExplainedDefinition[],
+  others: readonly ExplainedDefinition[],
+): readonly ExplainedDefinition[] {
+  const key = ({ file, line, column, value, priority }: ExplainedDefinition): string =>
+    JSON.stringify([file, line, column, value, priority]);
+  const known = new Set(others.map(key));
+  return definitions.filter((definition) => !known.has(key(definition)));
+}
+
+/** Whether two values are the same, each member read; what has seen each other already is. */
+function isSame(x: unknown, y: unknown, seen = new Map<unknown, unknown>()): boolean {
+  if (Object.is(x, y)) return true;
+  if (typeof x === "function" && typeof y === "function") return String(x) === String(y);
+  if (!isObject(x) || !isObject(y)) return false;
+  if (seen.get(x) === y) return true;
+  seen.set(x, y);
+  if (Object.getPrototypeOf(x) !== Object.getPrototypeOf(y)) return false;
+  if (!Array.isArray(x) && !isPlain(x) && x.toString !== Object.prototype.toString) return String(x) === String(y);
+  const keys = Object.keys(x);
+  return (
+    keys.length === Object.keys(y).length &&
+    keys.every((name) => {
+      if (!Object.hasOwn(y, name)) return false;
+      const [own, other] = [readMember(x, name), readMember(y, name)];
+      if ("value" in own && "value" in other) return isSame(own.value, other.value, seen);
+      return "error" in own && "error" in other && own.error === other.error;
+    })
+  );
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/**
+ * Print differences:
+ *
+ *     networking.hostName: "a" → "b"
+ *       - machine.ts:4  "a"
+ *       + other.ts:9  "b"
+ */
+export function renderDiff(differences: readonly Difference[]): string {
+  return differences
+    .flatMap(({ option, before, after, removed, added }) => [
+      `${option}: ${before ?? "(nothing)"} → ${after ?? "(nothing)"}`,
+      ...removed.map((definition) => `  - ${renderPlace(definition)}`),
+      ...added.map((definition) => `  + ${renderPlace(definition)}`),
+    ])
+    .join("\n");
+}
+
+function renderPlace({ file, line, value }: ExplainedDefinition): string {
+  return `${line === undefined ? file : `${file}:${line}`}  ${value}`;
+}
