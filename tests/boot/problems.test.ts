@@ -105,7 +105,7 @@ describe("a mirror that fails", () => {
     const target = home.copy("examples/minimal", name);
     if (locked) writeFileSync(join(target, "osmod.lock.json"), readFileSync(join(directory, "osmod.lock.json")));
     home.giveAll(target);
-    const env = { OSMOD_STORE_ROOT: store, OSMOD_DEBIAN_MIRROR };
+    const env = { OSMOD_STORE_ROOT: store, OSMOD_DEBIAN_MIRROR, OSMOD_DEBIAN_SECURITY_MIRROR: OSMOD_DEBIAN_MIRROR };
     return { ...(await home.osmod(["build-vm"], { cwd: target, env })), store };
   }
 });
