@@ -34,6 +34,7 @@ export {
   mkVMOverride,
 } from "./api/properties.ts";
 export { type FreeformType, type SubmoduleType, t, types } from "./api/types.ts";
+export { type Assertion, assertionOptions, checkAssertions } from "./assertions.ts";
 export { genAttrs, mapAttrs, mapAttrsTo } from "./attrs.ts";
 export { ConfigError } from "./config-error.ts";
 export { dataModule, readDataModule } from "./data-module.ts";

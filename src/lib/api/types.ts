@@ -131,6 +131,12 @@ export const t = {
    */
   keyedListOf: <O extends d.Tree>(key: keyof O & string, element: d.Submodule<O>): d.ListOf<d.Submodule<O>> =>
     as(lists.keyedListOf(key, inner(element))),
+  /**
+   * A list whose elements may have names: `[a, b]` and `{ name: c }` are both definitions, and a named element can be
+   * changed or taken out by another module. Reading gives the list.
+   */
+  namedListOf: <E extends d.OptionType>(element: E): d.CoercedTo<d.AttrsOf<E>, d.ListOf<E>> =>
+    as(lists.namedListOf(inner(element))),
   attrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.attrsOf(inner(element))),
   /** Like `attrsOf`, but conditions of elements are left alone until the element is read. */
   lazyAttrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.lazyAttrsOf(inner(element))),

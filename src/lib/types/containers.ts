@@ -75,6 +75,12 @@ function mergeList(at: At, element: Type, defs: readonly Def[]): readonly unknow
 /** The lists made here that have elements still to be computed. */
 const lazyLists = new WeakSet<readonly unknown[]>();
 
+/** A list some of whose elements may be computed when they are read. */
+export function frozenLazily(list: unknown[]): readonly unknown[] {
+  lazyLists.add(list);
+  return Object.freeze(list);
+}
+
 /** Append an element, computed when it is read unless it is plain data. */
 export function addElement(list: unknown[], loc: Loc, at: At, element: Type, candidates: Def[]): void {
   if (candidates.length === 1) {

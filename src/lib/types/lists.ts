@@ -4,17 +4,18 @@
  *     uniqueListOf(str)        [a, b] and [b, c]                                →   [a, b, c]
  *     sortedListOf(str)        [c, a] and [b]                                   →   [a, b, c], whoever said what
  *     keyedListOf("id", …)     [{ id: a, x: 1 }] and [{ id: a, y: 2 }]          →   [{ id: a, x: 1, y: 2 }]
+ *     namedListOf(str)         [a] and { k: b } and { k: mkForce(c) }           →   [a, c]
  *
  * All of them read their elements, or the keys of these, when the list is read; a plain list does not.
  */
 import { returned, at as runningAt } from "../core/cell.ts";
 import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
-import { both, type JsonSchema } from "../core/json-schema.ts";
+import { both, type JsonSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
 import { custom } from "../core/problems.ts";
 import { order } from "../core/property.ts";
 import { type At, combineTypes, deepEqual, isPrimitive, makeType, once, phrase, type Type } from "../core/type.ts";
-import { addElement, listOf } from "./containers.ts";
+import { addElement, attrsOf, frozenLazily, listOf } from "./containers.ts";
 
 /** A list in which every element is once; of equal ones the first stays. */
 export const uniqueListOf: (element: Type) => Type = once((element) => {
@@ -137,6 +138,43 @@ function keyOf(at: At, key: string, def: Def): string {
     [def],
     `give it one: ${key}: "…".`,
   );
+}
+
+/**
+ * A list whose elements may have names: a definition is a list, or a set of named elements, and of these several modules
+ * may speak, to change one or to take it out with `mkUnset`. Those without a name come first.
+ */
+export const namedListOf: (element: Type) => Type = once((element) => {
+  const list = listOf(element);
+  const set = attrsOf(element);
+  return {
+    ...derived("namedListOf", "list or attribute set of", element, namedListOf, (at, defs) => {
+      const parts = [
+        list.merge(
+          at,
+          defs.filter((def) => Array.isArray(def.value)),
+        ),
+        set.merge(
+          at,
+          defs.filter((def) => !Array.isArray(def.value)),
+        ),
+      ];
+      return joined(parts as readonly object[]);
+    }),
+    check: (value) => list.check(value) || set.check(value),
+    misfits: (defs) => defs.filter((def) => !list.check(def.value) && !set.check(def.value)),
+    schema: (depth) => ({ anyOf: [schemaOf(list, depth), schemaOf(set, depth)] }),
+  };
+});
+
+/** The members of lists and sets, in one list; what is lazy stays so. */
+function joined(parts: readonly object[]): readonly unknown[] {
+  const all: unknown[] = [];
+  let count = 0;
+  for (const part of parts)
+    for (const key of Object.keys(part))
+      Object.defineProperty(all, count++, Object.getOwnPropertyDescriptor(part, key) as PropertyDescriptor);
+  return frozenLazily(all);
 }
 
 function derived(
