@@ -19,6 +19,7 @@ export default defineConfig({
         test: {
           name: "boot",
           include: ["tests/boot/**/*.test.ts"],
+          globalSetup: ["tests/boot/setup.ts"],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 900_000,

@@ -57,7 +57,7 @@ function liveLine(total: number, fetches: ReadonlySet<string>, stream: NodeJS.Wr
       building.length > 0 ? `building ${building.length}: ${building[0]?.name}` : "",
     ].filter((part) => part !== "");
     const line = `[${String(done).padStart(String(total).length)}/${total}] ${parts.join(", ")}`;
-    stream.write(`\r\u001b[K${line.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}`);
+    stream.write(`\r\u001b[K${line.slice(0, Math.max(20, (stream.columns || 80) - 1))}`);
   };
   const timer = setInterval(draw, REDRAW_MS);
   timer.unref();

@@ -5,17 +5,7 @@
  * command is run under another user id, because nothing of osmod may need root.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  lchownSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, cpSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -53,7 +43,6 @@ export class Installed {
     this.storeRoot = options.ownStore ? join(this.home, "my store") : sharedStore();
     this.makeDirectory(this.storeRoot);
     this.#give(this.home);
-    installInto(join(tmpdir(), `osmod-installed-${process.pid}`));
   }
 
   /** The user that everything of this installation runs as. */
@@ -96,7 +85,7 @@ export class Installed {
 
   /** Run `osmod …` to its end. */
   osmod(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    const main = join(tmpdir(), `osmod-installed-${process.pid}`, "node_modules/osmod/dist/cli/main.js");
+    const main = join(installation(), "node_modules/osmod/dist/cli/main.js");
     return this.run(process.execPath, [main, ...args], options);
   }
 
@@ -142,15 +131,20 @@ function sharedStore(): string {
   return process.env["OSMOD_TEST_STORE"] ?? join("/var/tmp", `osmod tests ${process.getuid?.() ?? 0}`, "store root");
 }
 
-/** `npm pack` and `npm install`, once a process. */
-function installInto(folder: string): void {
-  if (existsSync(join(folder, "node_modules/osmod"))) return;
-  mkdirSync(folder, { recursive: true });
+/** Where {@link install} put osmod, told by the environment. */
+function installation(): string {
+  const folder = process.env["OSMOD_TEST_INSTALLATION"];
+  if (folder === undefined) throw new Error("osmod is not installed: run these tests as `npm run test:boot`");
+  return folder;
+}
+
+/** `npm pack` and `npm install` into a new folder, for all tests of a run. */
+export function install(): string {
+  const folder = mkdtempSync(join(tmpdir(), "osmod-installed-"));
   chmodSync(folder, 0o755);
   const npm = (args: readonly string[], cwd: string) => execFileSync("npm", [...args], { cwd, encoding: "utf8" });
   const packed = npm(["pack", "--ignore-scripts", "--silent", "--pack-destination", folder], projectRoot).trim();
   npm(["init", "--yes"], folder);
   npm(["install", "--silent", "--ignore-scripts", join(folder, packed.split("\n").at(-1) ?? "")], folder);
-  if (process.getuid?.() === 0) chownSync(folder, ORDINARY_ID, ORDINARY_ID);
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
