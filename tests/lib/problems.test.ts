@@ -3,6 +3,7 @@ import { ConfigError } from "../../src/lib/index.ts";
 import { ProblemError, renderProblems } from "../../src/problems/index.ts";
 import { broken } from "./fixtures/broken.ts";
 import { brokenChanges } from "./fixtures/broken-changes.ts";
+import { brokenDeclarations } from "./fixtures/broken-declarations.ts";
 
 async function problemsOf(run: () => unknown): Promise<ProblemError> {
   try {
@@ -15,7 +16,7 @@ async function problemsOf(run: () => unknown): Promise<ProblemError> {
 }
 
 describe("what is wrong with a configuration", () => {
-  for (const [name, run] of Object.entries({ ...broken, ...brokenChanges })) {
+  for (const [name, run] of Object.entries({ ...broken, ...brokenChanges, ...brokenDeclarations })) {
     it(`is told as expected: ${name}`, async () => {
       const error = await problemsOf(run);
       await expect(`${renderProblems(error.problems)}\n`).toMatchFileSnapshot(

@@ -6,6 +6,7 @@ import { type ModuleFields, type ModuleLike, ModuleRecord } from "../core/module
 import { Origin } from "../core/origin.ts";
 import type { Later, Tree } from "../typed/descriptors.ts";
 import type { AnyModule, Evaluation, Kit, Module, ModuleSpec, ScopeOf, SpecialArgs } from "../typed/modules.ts";
+import { checkTree } from "./declarations.ts";
 
 /**
  * Make a module. `S` is its scope: every option that it may read or define.
@@ -51,6 +52,7 @@ function kit<S>(imports: readonly ModuleLike[]): Kit<S> {
   return {
     defineModule: make,
     declare: function declare<O extends Tree>(options: O) {
+      checkTree(options, declare);
       const own = new ModuleRecord({ options }, Origin.capture(declare), true);
       return kit<S & O>([...imports, own]);
     },
@@ -58,6 +60,7 @@ function kit<S>(imports: readonly ModuleLike[]): Kit<S> {
 }
 
 function record(spec: ModuleSpec<unknown>, above: (...args: never[]) => unknown): ModuleRecord {
+  checkTree(spec.options, above);
   const origin = spec.file === undefined ? Origin.capture(above) : new Origin(spec.file);
   return new ModuleRecord(spec as unknown as ModuleFields, origin, true);
 }

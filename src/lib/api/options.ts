@@ -17,6 +17,7 @@ import type {
   Val,
 } from "../typed/descriptors.ts";
 import { bool } from "../types/scalar.ts";
+import { checkOption, checkTree } from "./declarations.ts";
 
 /** What `mkOption` takes. */
 export interface OptionSpec<D extends OptionType, A> {
@@ -38,7 +39,7 @@ export interface OptionSpec<D extends OptionType, A> {
 }
 
 /**
- * Declare an option.
+ * Declare an option. A default that does not fit the type is a problem at once.
  *
  * @example
  * import { declareOptions, mkOption, t } from "osmod/lib";
@@ -50,7 +51,7 @@ export interface OptionSpec<D extends OptionType, A> {
 export function mkOption<D extends OptionType, A = NotApplied>(spec: OptionSpec<D, A>): OptionFor<D, Later<A>> {
   const { type, apply, ...rest } = spec;
   const fields = { ...rest, type: type as unknown as Type, apply: apply as ((value: unknown) => unknown) | undefined };
-  return new OptionDecl(fields, Origin.capture(mkOption)) as unknown as OptionFor<D, Later<A>>;
+  return checkOption(new OptionDecl(fields, Origin.capture(mkOption))) as unknown as OptionFor<D, Later<A>>;
 }
 
 /** Declare an option that switches something on; off by default. */
@@ -61,5 +62,6 @@ export function mkEnableOption(what: string): Option<Bool> {
 
 /** Declare options as a constant, whose type other modules can name. */
 export function declareOptions<O extends Tree>(options: O): O {
+  checkTree(options, declareOptions);
   return options;
 }

@@ -17,6 +17,7 @@ import { jsonSchema } from "../types/json-schema.ts";
 import * as lists from "../types/lists.ts";
 import * as scalar from "../types/scalar.ts";
 import { type SubmoduleSettings, submodule } from "../types/submodule.ts";
+import { checkTree } from "./declarations.ts";
 
 /** The casts between the two worlds; a descriptor has no members of its own. */
 const as = <D>(type: Type): D => type as unknown as D;
@@ -169,10 +170,15 @@ export const t = {
     as(scalar.addCheck(inner(type), check as (value: unknown) => boolean)),
 
   /** A set of options of its own. */
-  submodule: <O extends d.Tree>(options: O): SubmoduleType<O> => build([new ModuleRecord({ options })]),
+  submodule: function submodule<O extends d.Tree>(options: O): SubmoduleType<O> {
+    checkTree(options, submodule);
+    return build([new ModuleRecord({ options })]);
+  },
   /** A set of options of its own that takes other names as well, with values of type `rest`. */
-  freeform: <O extends d.Tree, F extends d.OptionType>(options: O, rest: F): FreeformType<O, F> =>
-    build([new ModuleRecord({ options, freeformType: containers.attrsOf(inner(rest)) })]),
+  freeform: function freeform<O extends d.Tree, F extends d.OptionType>(options: O, rest: F): FreeformType<O, F> {
+    checkTree(options, freeform);
+    return build([new ModuleRecord({ options, freeformType: containers.attrsOf(inner(rest)) })]);
+  },
   /** A set of options made of modules. */
   submoduleWith: <const M extends readonly AnyModule[]>(
     spec: { readonly modules: M } & SubmoduleSettings,

@@ -330,15 +330,58 @@ export function optionNested(
 }
 
 /** Something in an option tree that is neither an option nor a group. */
-export function declarationShape(loc: Loc | undefined, origin: Origin, value: unknown): ConfigError {
+export function declarationShape(loc: Loc | undefined, origin: Origin, value: unknown, isType = false): ConfigError {
   const option = showLoc(loc);
   return configError(
     problem({
       code: "declaration-shape",
       option,
-      message: `${option === "" ? "the option tree" : option} is declared as ${kindOf(value)}, but has to be an option or a group of options`,
-      sites: [origin.site({ value: print(value) })],
-      fix: "declare it with mkOption({ type: … }).",
+      message: `${option === "" ? "the option tree" : option} is declared as ${isType ? "a type" : kindOf(value)}, but has to be an option or a group of options`,
+      sites: [origin.site(isType ? {} : { value: print(value) })],
+      fix: isType ? "wrap the type: mkOption({ type: … })." : "declare it with mkOption({ type: … }).",
+    }),
+  );
+}
+
+/** A default that the option's own type does not take. */
+export function defaultType(origin: Origin, wanted: string, value: unknown, notes: readonly string[]): ConfigError {
+  return configError(
+    problem({
+      code: "default-type",
+      message: `an option takes ${article(wanted)}, and its own default does not fit that: it is ${kindOf(value)}`,
+      sites: [origin.site({ value: print(value), label: "declared here" })],
+      notes,
+      fix: `make the default ${article(wanted)}, or give the option a type that takes it.`,
+    }),
+  );
+}
+
+/** An option without a type that is one. */
+export function declaredTypeInvalid(origin: Origin, value: unknown, isOption: boolean): ConfigError {
+  const what = value === undefined ? "has no type" : `has ${isOption ? "another option" : kindOf(value)} for a type`;
+  return configError(
+    problem({
+      code: "option-type-invalid",
+      message: `an option ${what}`,
+      sites: [origin.site({ label: "declared here" })],
+      fix: isOption
+        ? "for options inside an option, write type: t.submodule({ … })."
+        : typeof value === "function"
+          ? "call it with the type of the elements: t.listOf(t.str)."
+          : "write type: t.str, or another type of t.",
+    }),
+  );
+}
+
+/** An option where no option can be. */
+export function optionInside(origin: Origin, where: string, loc?: Loc): ConfigError {
+  return configError(
+    problem({
+      code: "option-nested",
+      ...(loc === undefined ? {} : { option: showLoc(loc) }),
+      message: `an option stands inside ${where}`,
+      sites: [origin.site({ label: "declared here" })],
+      fix: "declare options in groups, and for options inside an option give it the type t.submodule({ … }).",
     }),
   );
 }
