@@ -16,7 +16,7 @@ export function classicImage(packages) {
   mkdirSync(folder, { recursive: true });
   const image = join(folder, "root.ext4.tmp");
   // One namespace does it all, so that the image's owners are right without root.
-  const include = [...new Set([...packages, "initramfs-tools"])].join(",");
+  const include = [...new Set([...packages, "linux-image-cloud-amd64", "initramfs-tools"])].join(",");
   timed("mmdebstrap", [
     "--variant=essential",
     "--aptopt=APT::Install-Recommends false",
@@ -26,7 +26,8 @@ export function classicImage(packages) {
     "--customize-hook=printf '[Match]\\nType=ether\\n[Network]\\nDHCP=yes\\n' > $1/etc/systemd/network/50-dhcp.network",
     "--customize-hook=chroot $1 systemctl enable systemd-networkd nginx",
     "--customize-hook=copy-out /boot " + folder,
-    `--customize-hook=mkfs.ext4 -q -d $1 ${image} 4G`,
+    // A copy without what is mounted in it.
+    `--customize-hook=mkdir $1.plain && tar -C $1 --one-file-system -c . | tar -C $1.plain -x && mkfs.ext4 -q -d $1.plain ${image} 4G; code=$?; rm -rf $1.plain; exit $code`,
     "trixie",
     "/dev/null",
   ]);

@@ -137,6 +137,23 @@ describe("what stops a build half-way", () => {
     expect(path("again")).toBe(path("result"));
   });
 
+  it("a full disk is a problem, and once there is room the build goes on where it was", async () => {
+    const own = home.makeDirectory(join(home.home, "full store"));
+    const script = [
+      `mount -t tmpfs -o size=40m none "$1" || exit 99`,
+      `"$2" "$3" build-vm --out-link full; echo "first $?"`,
+      `mount -o remount,size=2g "$1" && "$2" "$3" build-vm --out-link full; echo "second $?"`,
+      "readlink full",
+    ].join("\n");
+    const words = ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", own, process.execPath, home.main];
+    const { stdout, stderr } = await home.run(home.busybox, words, { cwd: directory, env: { OSMOD_STORE_ROOT: own } });
+    expect(stdout, stderr).toContain("first 1");
+    expect(stderr).toContain("[disk-full]");
+    expect(stderr).toContain("OSMOD_STORE_ROOT");
+    expect(stdout, stderr).toContain("second 0");
+    expect(stdout).toContain(realpathSync(join(directory, "result")).split("/nix/store/")[1]);
+  });
+
   it("Ctrl-C stops it with 130", async () => {
     const own = home.makeDirectory(join(home.home, "stopped store"));
     const { code, stderr } = await home.osmod(["build-vm"], {
@@ -201,15 +218,16 @@ describe("the launcher", () => {
   });
 
   it("makes no half disk when the disk is full, and starts once there is room", async () => {
-    const busybox = readdirSync(join(home.storeRoot, "nix/store")).find((n) => n.endsWith("-busybox-static"));
-    expect(busybox).toBeDefined();
-    const tool = join(home.storeRoot, "nix/store", busybox ?? "", "bin/busybox");
     const script = `mount -t tmpfs -o size=64k none "$1" && cd "$1" && "$2"; code=$?; ls -A; exit $code`;
     const small = home.makeDirectory(join(home.home, "small"));
     const launcher = join(directory, "result/bin/run-minimal-vm");
-    const full = await home.run(tool, ["unshare", "-r", "-m", tool, "sh", "-c", script, "sh", small, launcher], {
-      env: { OSMOD_ACCEL: "tcg" },
-    });
+    const full = await home.run(
+      home.busybox,
+      ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", small, launcher],
+      {
+        env: { OSMOD_ACCEL: "tcg" },
+      },
+    );
     expect(full.code).not.toBe(0);
     expect(full.stderr).toMatch(/no space|full/i);
     expect(full.stdout).not.toContain("qcow2\n");

@@ -83,10 +83,22 @@ export class Installed {
     return { ...Object.fromEntries(inherited), HOME: this.home, OSMOD_STORE_ROOT: this.storeRoot, ...extra };
   }
 
+  /** The program behind `osmod`. */
+  get main(): string {
+    return join(installation(), "node_modules/osmod/dist/cli/main.js");
+  }
+
+  /** The static busybox of the shared store; it is there once something was built. */
+  get busybox(): string {
+    const store = join(this.storeRoot, "nix/store");
+    const found = readdirSync(store).find((name) => name.endsWith("-busybox-static"));
+    if (found === undefined) throw new Error(`nothing was built in ${store} yet`);
+    return join(store, found, "bin/busybox");
+  }
+
   /** Run `osmod …` to its end. */
   osmod(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    const main = join(installation(), "node_modules/osmod/dist/cli/main.js");
-    return this.run(process.execPath, [main, ...args], options);
+    return this.run(process.execPath, [this.main, ...args], options);
   }
 
   /** Run any program as the ordinary user, to its end. */
