@@ -258,11 +258,14 @@ export type OptionValue<P> = P extends { readonly [$value]: infer A } ? A : P ex
 /** What may be defined for an option. */
 export type OptionInput<P> = P extends Option<infer T> ? Def<In<T>> : never;
 
-/** The merged configuration of an option tree, deeply read-only. */
+/**
+ * The merged configuration of an option tree, deeply read-only. It maps over `keyof O` and nothing narrower: only then do
+ * editors know that a member is the option's, and lead to where it is declared.
+ */
 export type Values<O> = {
-  readonly [K in keyof O & string]: O[K] extends AnyOption ? OptionValue<O[K]> : Values<O[K]>;
+  readonly [K in keyof O]: O[K] extends AnyOption ? OptionValue<O[K]> : Values<O[K]>;
 };
 /** What a module may define for an option tree. */
-export type Defs<O> = { readonly [K in keyof O & string]?: O[K] extends Option<infer T> ? Def<In<T>> : Group<O[K]> };
+export type Defs<O> = { readonly [K in keyof O]?: O[K] extends Option<infer T> ? Def<In<T>> : Group<O[K]> };
 /** A group of definitions, or any nesting of wrappers around one. */
 export type Group<O> = Defs<O> & Slot<Group<O>>;

@@ -26,7 +26,7 @@ export interface OptionView<out V> {
 }
 /** The tree of option views. */
 export type OptionViews<O> = {
-  readonly [K in keyof O & string]: O[K] extends AnyOption ? OptionView<OptionValue<O[K]>> : OptionViews<O[K]>;
+  readonly [K in keyof O]: O[K] extends AnyOption ? OptionView<OptionValue<O[K]>> : OptionViews<O[K]>;
 };
 
 /**
