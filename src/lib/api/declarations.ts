@@ -7,11 +7,11 @@
  */
 
 import { ConfigError } from "../config-error.ts";
+import { declarationShape, declaredTypeInvalid, defaultType, optionInside } from "../core/declaration-problems.ts";
 import { Def } from "../core/definition.ts";
 import { Loc } from "../core/loc.ts";
 import { OptionDecl } from "../core/option.ts";
 import { Origin } from "../core/origin.ts";
-import { declarationShape, declaredTypeInvalid, defaultType, optionInside } from "../core/problems.ts";
 import { LiteralValue, Property } from "../core/property.ts";
 import { isTree } from "../core/schema.ts";
 import type { Type } from "../core/type.ts";

@@ -32,7 +32,8 @@ export function effectivePriority(def: { readonly priority: number; readonly bas
 }
 
 const sites = (defs: readonly Shown[]): Site[] => defs.map((def) => defSite(def));
-const declared = (origins: readonly Origin[]): Site[] =>
+/** Places of declarations. */
+export const declared = (origins: readonly Origin[]): Site[] =>
   origins.map((origin) => origin.site({ label: "declared here" }));
 
 // ------------------------------------------------------------------ definitions
@@ -294,98 +295,6 @@ export function readTooEarly(path: string, origin: Origin | undefined): ConfigEr
   );
 }
 
-// ------------------------------------------------------------------ declarations
-
-/** Two declarations that do not fit together. */
-export function declaredTwice(loc: Loc | undefined, origins: readonly Origin[], reason: string): ConfigError {
-  const option = showLoc(loc);
-  return configError(
-    problem({
-      code: "option-declared-twice",
-      option,
-      message: `${option} is declared more than once: ${reason}`,
-      sites: declared(origins),
-      fix: "remove one of the declarations, or rename one of the options.",
-    }),
-  );
-}
-
-/** An option below an option whose type has no options of its own. */
-export function optionNested(
-  loc: Loc | undefined,
-  wanted: string,
-  parents: readonly Origin[],
-  nested: readonly { readonly path: string; readonly origin: Origin }[],
-): ConfigError {
-  const option = showLoc(loc);
-  return configError(
-    problem({
-      code: "option-nested",
-      option,
-      message: `${option} is an option (${wanted}) and cannot contain other options`,
-      sites: [...declared(parents), ...nested.map(({ path, origin }) => origin.site({ label: `declares ${path}` }))],
-      fix: `give ${option} the type t.submodule(…), or move the options below it elsewhere.`,
-    }),
-  );
-}
-
-/** Something in an option tree that is neither an option nor a group. */
-export function declarationShape(loc: Loc | undefined, origin: Origin, value: unknown, isType = false): ConfigError {
-  const option = showLoc(loc);
-  return configError(
-    problem({
-      code: "declaration-shape",
-      option,
-      message: `${option === "" ? "the option tree" : option} is declared as ${isType ? "a type" : kindOf(value)}, but has to be an option or a group of options`,
-      sites: [origin.site(isType ? {} : { value: print(value) })],
-      fix: isType ? "wrap the type: mkOption({ type: … })." : "declare it with mkOption({ type: … }).",
-    }),
-  );
-}
-
-/** A default that the option's own type does not take. */
-export function defaultType(origin: Origin, wanted: string, value: unknown, notes: readonly string[]): ConfigError {
-  return configError(
-    problem({
-      code: "default-type",
-      message: `an option takes ${article(wanted)}, and its own default does not fit that: it is ${kindOf(value)}`,
-      sites: [origin.site({ value: print(value), label: "declared here" })],
-      notes,
-      fix: `make the default ${article(wanted)}, or give the option a type that takes it.`,
-    }),
-  );
-}
-
-/** An option without a type that is one. */
-export function declaredTypeInvalid(origin: Origin, value: unknown, isOption: boolean): ConfigError {
-  const what = value === undefined ? "has no type" : `has ${isOption ? "another option" : kindOf(value)} for a type`;
-  return configError(
-    problem({
-      code: "option-type-invalid",
-      message: `an option ${what}`,
-      sites: [origin.site({ label: "declared here" })],
-      fix: isOption
-        ? "for options inside an option, write type: t.submodule({ … })."
-        : typeof value === "function"
-          ? "call it with the type of the elements: t.listOf(t.str)."
-          : "write type: t.str, or another type of t.",
-    }),
-  );
-}
-
-/** An option where no option can be. */
-export function optionInside(origin: Origin, where: string, loc?: Loc): ConfigError {
-  return configError(
-    problem({
-      code: "option-nested",
-      ...(loc === undefined ? {} : { option: showLoc(loc) }),
-      message: `an option stands inside ${where}`,
-      sites: [origin.site({ label: "declared here" })],
-      fix: "declare options in groups, and for options inside an option give it the type t.submodule({ … }).",
-    }),
-  );
-}
-
 // ------------------------------------------------------------------ modules
 
 /** Something in a list of modules that is not one. */
@@ -481,7 +390,8 @@ export function schemaInvalid(loc: Loc | undefined, error: unknown): ConfigError
   );
 }
 
-function article(description: string): string {
+/** A type's description with an article before it. */
+export function article(description: string): string {
   if (/^(one of|null|anything|strings|\(|value |either)/.test(description)) return `a value of type ${description}`;
   return `${/^([aeio]|8 bit|unsp)/.test(description) ? "an" : "a"} ${description}`;
 }

@@ -7,12 +7,12 @@
  */
 import type { ConfigError } from "../config-error.ts";
 import { unspecified } from "../types/free.ts";
+import { declarationShape, declaredTwice, optionNested } from "./declaration-problems.ts";
 import type { Def } from "./definition.ts";
 import { type Loc, names, showPath } from "./loc.ts";
 import { type ModuleLike, ModuleRecord } from "./module.ts";
 import { OptionDecl } from "./option.ts";
 import type { Origin } from "./origin.ts";
-import { declarationShape, declaredTwice, optionNested } from "./problems.ts";
 import { combineTypes, type Type } from "./type.ts";
 
 /** Anything in a schema. */

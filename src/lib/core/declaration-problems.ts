@@ -1,0 +1,99 @@
+/**
+ * The problems of declarations, worded: what is wrong with an option before anybody defines it. See `problems.ts`.
+ */
+import { problem } from "../../problems/index.ts";
+import { type ConfigError, configError } from "../config-error.ts";
+import { type Loc, showLoc } from "./loc.ts";
+import type { Origin } from "./origin.ts";
+import { kindOf, print } from "./print.ts";
+import { article, declared } from "./problems.ts";
+
+/** Two declarations that do not fit together. */
+export function declaredTwice(loc: Loc | undefined, origins: readonly Origin[], reason: string): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "option-declared-twice",
+      option,
+      message: `${option} is declared more than once: ${reason}`,
+      sites: declared(origins),
+      fix: "remove one of the declarations, or rename one of the options.",
+    }),
+  );
+}
+
+/** An option below an option whose type has no options of its own. */
+export function optionNested(
+  loc: Loc | undefined,
+  wanted: string,
+  parents: readonly Origin[],
+  nested: readonly { readonly path: string; readonly origin: Origin }[],
+): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "option-nested",
+      option,
+      message: `${option} is an option (${wanted}) and cannot contain other options`,
+      sites: [...declared(parents), ...nested.map(({ path, origin }) => origin.site({ label: `declares ${path}` }))],
+      fix: `give ${option} the type t.submodule(…), or move the options below it elsewhere.`,
+    }),
+  );
+}
+
+/** Something in an option tree that is neither an option nor a group. */
+export function declarationShape(loc: Loc | undefined, origin: Origin, value: unknown, isType = false): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "declaration-shape",
+      option,
+      message: `${option === "" ? "the option tree" : option} is declared as ${isType ? "a type" : kindOf(value)}, but has to be an option or a group of options`,
+      sites: [origin.site(isType ? {} : { value: print(value) })],
+      fix: isType ? "wrap the type: mkOption({ type: … })." : "declare it with mkOption({ type: … }).",
+    }),
+  );
+}
+
+/** A default that the option's own type does not take. */
+export function defaultType(origin: Origin, wanted: string, value: unknown, notes: readonly string[]): ConfigError {
+  return configError(
+    problem({
+      code: "default-type",
+      message: `an option takes ${article(wanted)}, and its own default does not fit that: it is ${kindOf(value)}`,
+      sites: [origin.site({ value: print(value), label: "declared here" })],
+      notes,
+      fix: `make the default ${article(wanted)}, or give the option a type that takes it.`,
+    }),
+  );
+}
+
+/** An option without a type that is one. */
+export function declaredTypeInvalid(origin: Origin, value: unknown, isOption: boolean): ConfigError {
+  const what = value === undefined ? "has no type" : `has ${isOption ? "another option" : kindOf(value)} for a type`;
+  return configError(
+    problem({
+      code: "option-type-invalid",
+      message: `an option ${what}`,
+      sites: [origin.site({ label: "declared here" })],
+      fix: isOption
+        ? "for options inside an option, write type: t.submodule({ … })."
+        : typeof value === "function"
+          ? "call it with the type of the elements: t.listOf(t.str)."
+          : "write type: t.str, or another type of t.",
+    }),
+  );
+}
+
+/** An option where no option can be. */
+export function optionInside(origin: Origin, where: string, loc?: Loc): ConfigError {
+  return configError(
+    problem({
+      code: "option-nested",
+      ...(loc === undefined ? {} : { option: showLoc(loc) }),
+      message: `an option stands inside ${where}`,
+      sites: [origin.site({ label: "declared here" })],
+      fix: "declare options in groups, and for options inside an option give it the type t.submodule({ … }).",
+    }),
+  );
+}
