@@ -296,7 +296,10 @@ export function isChange(def: Def): boolean {
 
 /** True when definitions (their wrappers off) give no value: the strongest unsets it, or there are only changes. */
 export function saysNothing(candidates: Def[]): boolean {
-  if (!candidates.some((def) => def.value instanceof Special)) return candidates.length === 0;
+  let isPlain = true;
+  // Asked for every name of every set, and plain values are nearly all there is: no closure.
+  for (const { value } of candidates) if (typeof value === "object" && value instanceof Special) isPlain = false;
+  if (isPlain) return candidates.length === 0;
   const values = candidates.filter((def) => !isChange(def));
   return values.length === 0 || strongest(values).every((def) => def.value instanceof UnsetValue);
 }
