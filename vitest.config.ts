@@ -1,8 +1,9 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Two projects: `unit` runs in seconds and needs nothing from outside but the shared vectors;
- * `boot` builds real packages and boots real machines, one file at a time.
+ * Three projects: `unit` runs in seconds and needs nothing from outside but the shared vectors; `archive` compares the
+ * resolver with apt on Debian's whole archive, which takes a minute or two of apt's time; `boot` builds real packages and
+ * boots real machines, one file at a time.
  */
 export default defineConfig({
   test: {
@@ -13,6 +14,13 @@ export default defineConfig({
           include: ["tests/**/*.test.ts"],
           exclude: ["tests/boot/**"],
           typecheck: { enabled: true, include: ["tests/**/*.test-d.ts"], tsconfig: "tsconfig.json" },
+        },
+      },
+      {
+        test: {
+          name: "archive",
+          include: ["tests/packages/apt.test.ts"],
+          env: { OSMOD_TEST_ARCHIVE: "1" },
         },
       },
       {

@@ -140,9 +140,9 @@ describe("what stops a build half-way", () => {
   it("a full disk is a problem, and once there is room the build goes on where it was", async () => {
     const own = home.makeDirectory(join(home.home, "full store"));
     const script = [
-      `mount -t tmpfs -o size=40m none "$1" || exit 99`,
+      `mount -t tmpfs -o size=3g none "$1" && fallocate -l 3030m "$1/ballast" || exit 99`,
       `"$2" "$3" build-vm --out-link full; echo "first $?"`,
-      `mount -o remount,size=2g "$1" && "$2" "$3" build-vm --out-link full; echo "second $?"`,
+      `rm "$1/ballast"; "$2" "$3" build-vm --out-link full; echo "second $?"`,
       "readlink full",
     ].join("\n");
     const words = ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", own, process.execPath, home.main];
