@@ -433,7 +433,7 @@ describe("without a sandbox", () => {
     expect(problem?.code).toBe("sandbox-unavailable");
     expect(problem?.message).toContain("setting up uid map: Permission denied");
     expect(problem?.fix).toContain("kernel.apparmor_restrict_unprivileged_userns=0");
-    expect(problem?.fix).toContain("--store nix");
+    expect(problem?.fix).toContain("run osmod as root");
   });
 
   it("says so when the program cannot be started", async () => {

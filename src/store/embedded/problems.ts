@@ -41,7 +41,7 @@ export function sandboxUnavailable(why: string): Problem {
       "    sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000",
       "    sysctl -w kernel.apparmor_restrict_unprivileged_userns=0      (Ubuntu; or an AppArmor profile for bwrap)",
       "  and in a container, start it with --security-opt seccomp=unconfined --security-opt systempaths=unconfined;",
-      "or build with an installed Nix: --store nix (or OSMOD_STORE=nix).",
+      "or run osmod as root, for whom these limits mostly do not hold; builders lose root in their namespace all the same.",
     ].join("\n"),
   });
 }
