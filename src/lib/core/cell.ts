@@ -30,8 +30,14 @@ const maxNesting = 250;
 
 /** A value that is computed when it is first read. */
 export abstract class Cell {
-  #state: 0 | 1 | 2 = idle;
-  #value: unknown = undefined;
+  // There is a cell for every option: `private` costs nothing to set up, `#` a call for each.
+  private state: 0 | 1 | 2;
+  private value: unknown;
+
+  constructor() {
+    this.state = idle;
+    this.value = undefined;
+  }
 
   /** Work out the value. Runs at most once successfully; a failure is not remembered. */
   protected abstract compute(): unknown;
@@ -49,13 +55,13 @@ export abstract class Cell {
 
   /** True once the value is known. */
   get isDone(): boolean {
-    return this.#state === done;
+    return this.state === done;
   }
 
   /** The value, computed now if need be. */
   force(): unknown {
-    if (this.#state === done) return this.#value;
-    if (this.#state === running) throw recursion(this);
+    if (this.state === done) return this.value;
+    if (this.state === running) throw recursion(this);
     if (depth === 0) return drive(this);
     if (depth >= maxNesting) throw new Suspension(this);
     return this.run();
@@ -63,28 +69,28 @@ export abstract class Cell {
 
   /** Compute on the present stack. @internal */
   run(): unknown {
-    this.#state = running;
+    this.state = running;
     active[depth] = this;
     places[depth] = undefined;
     depth++;
     try {
       const value = returned(this.compute());
-      this.#value = value;
-      this.#state = done;
+      this.value = value;
+      this.state = done;
       active[--depth] = undefined;
       return value;
     } catch (error) {
       // No `finally`: unwinding through hundreds of cells took twice as long with one.
       const explained = error instanceof Suspension ? error : this.#explain(error);
       active[--depth] = undefined;
-      this.#state = idle;
+      this.state = idle;
       throw explained;
     }
   }
 
   /** While a cell waits for a suspended one it still counts as running. @internal */
   hold(held: boolean): void {
-    if (this.#state !== done) this.#state = held ? running : idle;
+    if (this.state !== done) this.state = held ? running : idle;
   }
 
   #explain(error: unknown): unknown {

@@ -114,11 +114,14 @@ function allHold(conditions: Conditions | undefined): boolean {
   return conditions === undefined || (allHold(conditions.outer) && conditions.condition.holds());
 }
 
-/** A member of an object without reading it: a getter is a thunk. */
+/** The getter of an object's member. Unlike a property descriptor it costs no allocation, and every member is asked for. */
+const getterOf = Reflect.get(Object.prototype, "__lookupGetter__") as (this: object, key: string) => unknown;
+
+/** A member of an object's own without reading it: a getter is a thunk. */
 export function member(object: object, key: string): unknown {
-  const descriptor = Object.getOwnPropertyDescriptor(object, key);
-  if (descriptor === undefined) return (object as Record<string, unknown>)[key];
-  return descriptor.get === undefined ? descriptor.value : () => (object as Record<string, unknown>)[key];
+  return getterOf.call(object, key) === undefined
+    ? (object as Record<string, unknown>)[key]
+    : () => (object as Record<string, unknown>)[key];
 }
 
 /** Set an own member whatever its name, `__proto__` included. */

@@ -4,7 +4,7 @@
  * `config.services.nginx` is an object with one member per option. A member is a getter that forces the option's node,
  * except where the value is plain data that merging could not surprise anyone with: then it is there already.
  */
-import { type Def, isGroup, setMember } from "./definition.ts";
+import { type Def, isGroup, member, setMember } from "./definition.ts";
 import { Loc, showLoc } from "./loc.ts";
 import { OptionNode } from "./node.ts";
 import { Origin } from "./origin.ts";
@@ -19,7 +19,10 @@ export class GroupNode {
   readonly scope: Scope;
   readonly schema: GroupSchema;
   readonly loc: Loc | undefined;
-  #defs: Map<string, Def[]> | undefined;
+  /** What each module says about the group, its wrappers off; there is no list for each option. */
+  #parts: readonly Def[] = noDefs;
+  /** Which parts mention a name; only where there are many parts. */
+  #mentions: Map<string, readonly Def[]> | undefined;
   #groups: Map<string, GroupNode> | undefined;
   #nodes: Map<string, OptionNode> | undefined;
   #object: object | undefined;
@@ -37,19 +40,30 @@ export class GroupNode {
     return new Loc(this.loc, name);
   }
 
-  /** Give an option a definition. */
-  add(name: string, def: Def): void {
-    this.#defs ??= new Map();
-    const known = this.#defs.get(name);
-    // Growing an array by `push` reserves seventeen places, and nearly all options have one to three definitions.
-    if (known === undefined) this.#defs.set(name, [def]);
-    else if (known.length < 8) this.#defs.set(name, [...known, def]);
-    else known.push(def);
+  /** Give the group definitions; each is a plain set. */
+  add(parts: readonly Def[]): void {
+    this.#parts = this.#parts.length === 0 ? parts : [...this.#parts, ...parts];
+    this.#mentions = this.#parts.length <= fewParts ? undefined : mentions(this.#parts);
+  }
+
+  /** The parts to look for a name in; some of them may not mention it. */
+  #partsFor(name: string): readonly Def[] {
+    return this.#mentions === undefined ? this.#parts : (this.#mentions.get(name) ?? noDefs);
+  }
+
+  /** The definitions of an option, or of anything else that parts mention. */
+  definitionsOf(name: string): readonly Def[] {
+    const defs: Def[] = [];
+    for (const part of this.#partsFor(name)) {
+      const group = part.value as object;
+      if (Object.hasOwn(group, name)) defs.push(part.member(member(group, name)));
+    }
+    return defs;
   }
 
   /** Whether a module defines an option at all. */
   hasDefinition(name: string): boolean {
-    return this.#defs?.has(name) ?? false;
+    return this.#partsFor(name).some((part) => Object.hasOwn(part.value as object, name));
   }
 
   /** A group inside this one. */
@@ -69,7 +83,7 @@ export class GroupNode {
     let node = this.#nodes.get(name);
     if (node === undefined) {
       const schema = this.schema.children.get(name) as OptionSchema;
-      node = new OptionNode(this.scope, schema, this.locOf(name), () => this.#defs?.get(name) ?? noDefs);
+      node = new OptionNode(this, schema);
       this.#nodes.set(name, node);
     }
     return node;
@@ -91,19 +105,15 @@ export class GroupNode {
 
   #defineOption(object: object, name: string, schema: OptionSchema): void {
     if (!this.scope.collecting) {
-      const value = OptionNode.eagerValue(schema, this.#defs?.get(name), this.scope.context);
+      const value = OptionNode.eagerValue(schema, this.#partsFor(name), this.scope.context);
       if (value !== undefined) {
         setMember(object, name, value);
         return;
       }
     }
-    let node: OptionNode | undefined;
     const get = (): unknown => {
-      if (node === undefined) {
-        if (this.scope.collecting) this.#tooEarly(name, get);
-        node = this.option(name);
-      }
-      return node.force();
+      if (this.scope.collecting) this.#tooEarly(name, get);
+      return this.option(name).force();
     };
     define(object, name, get);
   }
@@ -113,7 +123,7 @@ export class GroupNode {
     const object = this.#object as object;
     for (const [name, schema] of this.schema.children) {
       if (!(schema instanceof OptionSchema)) continue;
-      const value = OptionNode.eagerValue(schema, this.#defs?.get(name), this.scope.context);
+      const value = OptionNode.eagerValue(schema, this.#partsFor(name), this.scope.context);
       if (value !== undefined) Object.defineProperty(object, name, { value, enumerable: true, configurable: true });
     }
     Object.freeze(object);
@@ -189,6 +199,22 @@ export class GroupNode {
     }
     return Object.freeze(view);
   }
+}
+
+/** Up to so many parts are looked through for each name; keeping a list for each would take longer. */
+const fewParts = 4;
+
+/** For each name the parts that mention it. */
+function mentions(parts: readonly Def[]): Map<string, readonly Def[]> {
+  const found = new Map<string, readonly Def[]>();
+  for (const part of parts) {
+    const alone = [part];
+    for (const name of Object.keys(part.value as object)) {
+      const known = found.get(name);
+      found.set(name, known === undefined ? alone : [...known, part]);
+    }
+  }
+  return found;
 }
 
 function define(object: object, name: string, get: () => unknown): void {

@@ -2,7 +2,8 @@
  * Options in one scope: from the definitions an option was given to its value.
  */
 import { Cell, Computation } from "./cell.ts";
-import { Def, isChange, peel, resolve, type Survivors, strongest } from "./definition.ts";
+import { Def, isChange, member, peel, resolve, type Survivors, strongest } from "./definition.ts";
+import type { GroupNode } from "./group.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import { mergeSurvivors } from "./merge.ts";
 import { unknownOrigin } from "./origin.ts";
@@ -14,20 +15,26 @@ import type { Context, Type } from "./type.ts";
 
 /** An option in a scope. */
 export class OptionNode extends Cell {
-  readonly scope: Scope;
   readonly schema: OptionSchema;
-  readonly loc: Loc;
-  readonly #given: () => readonly Def[];
-  #candidates: Def[] | undefined;
-  #survivors: Survivors | undefined;
-  #view: object | undefined;
+  private readonly group: GroupNode;
+  private peeled: Def[] | undefined;
+  private resolved: Survivors | undefined;
+  private shown: object | undefined;
 
-  constructor(scope: Scope, schema: OptionSchema, loc: Loc, given: () => readonly Def[]) {
+  constructor(group: GroupNode, schema: OptionSchema) {
     super();
-    this.scope = scope;
     this.schema = schema;
-    this.loc = loc;
-    this.#given = given;
+    this.group = group;
+    this.peeled = undefined;
+    this.resolved = undefined;
+    this.shown = undefined;
+  }
+
+  get scope(): Scope {
+    return this.group.scope;
+  }
+  get loc(): Loc {
+    return this.group.locOf(this.schema.name);
   }
 
   override describe(): string {
@@ -39,21 +46,21 @@ export class OptionNode extends Cell {
 
   /** All definitions with their wrappers on; the option's own default comes first. */
   get raw(): readonly Def[] {
-    const given = this.#given();
+    const given = this.group.definitionsOf(this.schema.name);
     if (!this.schema.hasDefault) return given;
     return given.length === 0 ? [defaultDef(this.schema)] : [defaultDef(this.schema), ...given];
   }
 
   /** The definitions whose conditions hold. */
   candidates(): Def[] {
-    this.#candidates ??= peel(this.raw);
-    return this.#candidates;
+    this.peeled ??= peel(this.raw);
+    return this.peeled;
   }
 
   /** The definitions that are merged, in order. */
   survivors(): Survivors {
-    this.#survivors ??= resolve(this.loc, this.candidates(), this.schema.type);
-    return this.#survivors;
+    this.resolved ??= resolve(this.loc, this.candidates(), this.schema.type);
+    return this.resolved;
   }
 
   /** Priority of the strongest definitions. */
@@ -93,59 +100,57 @@ export class OptionNode extends Cell {
 
   /** What modules see as `options.a.b`. */
   view(): object {
-    this.#view ??= makeView(this);
-    return this.#view;
+    this.shown ??= makeView(this);
+    return this.shown;
   }
 
   /**
    * The value, if finding it needs no cell: the definitions (after taking off priorities) are plain data and the type
    * runs nobody's code. Serves about nine of ten options; `undefined` sends the others the long way.
    */
-  static eagerValue(schema: OptionSchema, defs: readonly Def[] | undefined, context: Context): unknown {
-    if (
-      schema.apply !== undefined ||
-      schema.readOnly ||
-      schema.aliasOf !== undefined ||
-      schema.conflict !== undefined
-    ) {
-      return undefined;
-    }
-    if (defs === undefined) return schema.hasDefault ? constantDefault(schema, context) : undefined;
-    const winner = soleWinner(defs, schema.hasDefault ? priority.optionDefault : priority.none);
-    return winner === undefined ? undefined : eagerMerge(schema.type, winner, context);
+  static eagerValue(schema: OptionSchema, parts: readonly Def[], context: Context): unknown {
+    if (!schema.isPlain && (!schema.isDeclaredTwice || schema.conflict !== undefined)) return undefined;
+    const { hasDefault } = schema;
+    const value = soleValue(parts, schema.name, hasDefault ? priority.optionDefault : priority.none);
+    if (value === nothing) return hasDefault ? constantDefault(schema, context) : undefined;
+    return value === undefined ? undefined : eagerMerge(schema.type, value, context);
   }
 }
 
-/** The one definition of the lowest priority number, its wrappers off; `undefined` when it takes more to find out. */
-function soleWinner(defs: readonly Def[], below: number): Def | undefined {
+/** What `soleValue` says when no definition counts. */
+const nothing = Symbol("nothing");
+
+/**
+ * The value of the one definition of the lowest priority number, its wrappers off; `undefined` when it takes more to find
+ * out. `parts` are the definitions of the group that the option is in. Runs for every option, so it allocates nothing.
+ */
+function soleValue(parts: readonly Def[], name: string, below: number): unknown {
   let lowest = below;
-  let winner: Def | undefined;
-  for (const def of defs) {
-    if (def.conditions !== undefined) return undefined;
-    const bare = def.value instanceof Property ? unwrapPriority(def, def.value) : def;
-    if (bare === undefined) return undefined;
-    const own = effectivePriority(bare);
+  let winner: unknown = nothing;
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] as Def;
+    if (!Object.hasOwn(part.value as object, name)) continue;
+    if (part.conditions !== undefined) return undefined;
+    let value = member(part.value as object, name);
+    let own = part.priority === 0 ? part.base : part.priority;
+    if (typeof value === "object" && value instanceof Property) {
+      if (value.kind !== "override" || part.priority !== 0 || value.content instanceof Property) return undefined;
+      own = value.argument as number;
+      value = value.content;
+    }
     if (own === lowest) return undefined;
     if (own < lowest) {
       lowest = own;
-      winner = bare;
+      winner = value;
     }
   }
   return winner;
 }
 
-/** A definition without its one priority; `undefined` if something else is wrapped around the value. */
-function unwrapPriority(def: Def, property: Property): Def | undefined {
-  const { kind, content, argument } = property;
-  if (kind !== "override" || def.priority !== 0 || content instanceof Property) return undefined;
-  return new Def(content, property.origin ?? def.origin, undefined, argument as number, def.base);
-}
-
-function eagerMerge(type: Type, def: Def, context: Context): unknown {
-  const { value } = def;
+function eagerMerge(type: Type, value: unknown, context: Context): unknown {
   if (!type.isEager(value) || !type.check(value)) return undefined;
   if (type.keepsValue) return value;
-  const defs = [def];
+  const defs = [new Def(value, unknownOrigin)];
   try {
     return type.misfits(defs).length > 0 ? undefined : type.merge({ loc: undefined, context }, defs);
   } catch {
@@ -161,7 +166,7 @@ function defaultDef(schema: OptionSchema): Def {
 
 /** Defaults that are plain data are the same in every scope; they are merged once. */
 function constantDefault(schema: OptionSchema, context: Context): unknown {
-  schema.constant ??= { value: eagerMerge(schema.type, defaultDef(schema), context) };
+  schema.constant ??= { value: eagerMerge(schema.type, schema.default, context) };
   return schema.constant.value;
 }
 

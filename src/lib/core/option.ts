@@ -28,18 +28,19 @@ export class OptionDecl {
   readonly fields: OptionFields;
   /** Where it was declared; the module's place when absent. */
   readonly origin: Origin | undefined;
+  readonly type: Type | undefined;
+  readonly hasDefault: boolean;
+  /** True when the value is what the type makes of the definitions, and nothing else has a say. */
+  readonly isPlain: boolean;
 
   constructor(fields: OptionFields, origin?: Origin) {
     this.fields = fields;
     this.origin = origin;
+    this.type = fields.type;
+    this.hasDefault = fields.default !== undefined;
+    this.isPlain = fields.apply === undefined && fields.readOnly !== true && fields.aliasOf === undefined;
   }
 
-  get type(): Type | undefined {
-    return this.fields.type;
-  }
-  get hasDefault(): boolean {
-    return this.fields.default !== undefined;
-  }
   get defaultText(): unknown {
     return this.fields.defaultText;
   }

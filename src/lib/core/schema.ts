@@ -42,12 +42,14 @@ export class GroupSchema {
         this.#add(children, name, onePart(name, tree[name], only.origin, root ?? this));
       return;
     }
-    for (const [name, parts] of byName(declared)) {
-      const [first] = parts as [Declared];
-      const single = parts.length === 1;
-      const child = single
-        ? onePart(name, first.tree, first.origin, root ?? this)
-        : severalParts(name, parts, root ?? this);
+    const first = new Map<string, Declared>();
+    const several = byName(declared, first);
+    for (const [name, { tree, origin }] of first) {
+      const parts = several?.get(name);
+      const child =
+        parts === undefined
+          ? onePart(name, (tree as Record<string, unknown>)[name], origin, root ?? this)
+          : severalParts(name, parts, root ?? this);
       this.#add(children, name, child);
     }
   }
@@ -88,47 +90,55 @@ export interface DeclaredOption extends Declared {
 /** An option, as all its declarations together say. The declaration of the last module comes first. */
 export class OptionSchema {
   readonly name: string;
-  readonly hasDefault: boolean;
-  readonly default: unknown;
-  readonly apply: OptionDecl["apply"];
-  readonly readOnly: boolean;
-  readonly aliasOf: readonly string[] | undefined;
   /** True when the value is what the type makes of the definitions, and nothing else has a say. */
   readonly isPlain: boolean;
   /** The default as a value, where it is the same in every scope; kept by whoever found out. @internal */
-  constant: { readonly value: unknown } | undefined = undefined;
+  constant: { readonly value: unknown } | undefined;
   /** The default as a definition, likewise. @internal */
-  defaultDef: Def | undefined = undefined;
-  readonly #decl: OptionDecl;
-  readonly #origin: Origin;
-  readonly #more: readonly DeclaredOption[];
-  readonly #root: GroupSchema;
-  #type: Type | undefined;
-  #conflict: string | undefined | null;
+  defaultDef: Def | undefined;
+  // There is one of these for every option: `private` costs nothing to set up, `#` a call for each.
+  private readonly decl: OptionDecl;
+  private readonly origin: Origin;
+  private readonly more: readonly DeclaredOption[];
+  private readonly root: GroupSchema;
+  private merged: { readonly type: Type; readonly conflict: string | undefined } | undefined;
 
   constructor(name: string, decl: OptionDecl, origin: Origin, more: readonly DeclaredOption[], root: GroupSchema) {
     this.name = name;
-    this.#decl = decl;
-    this.#origin = origin;
-    this.#more = more;
-    this.#root = root;
-    const single = more.length === 0;
-    const withDefault = single || decl.hasDefault ? decl : more.find(({ tree }) => tree.hasDefault)?.tree;
-    this.hasDefault = withDefault?.hasDefault ?? false;
-    this.default = withDefault?.fields.default;
-    this.apply = single ? decl.apply : this.first("apply");
-    this.readOnly = (single ? decl.readOnly : this.first("readOnly")) ?? false;
-    this.aliasOf = single ? decl.aliasOf : this.first("aliasOf");
-    // Nearly every option has one declaration and a type without modules: nothing to merge.
-    const { type } = decl;
-    this.#type = single && this.aliasOf === undefined && type?.subModules === undefined ? type : undefined;
-    this.#conflict = single ? undefined : null;
-    this.isPlain = single && this.apply === undefined && !this.readOnly && this.aliasOf === undefined;
+    this.decl = decl;
+    this.origin = origin;
+    this.more = more;
+    this.root = root;
+    this.isPlain = more === alone && decl.isPlain;
+    this.constant = undefined;
+    this.defaultDef = undefined;
+    this.merged = undefined;
   }
 
   /** All declarations. */
   get decls(): readonly DeclaredOption[] {
-    return [{ tree: this.#decl, origin: this.#origin }, ...this.#more];
+    return [{ tree: this.decl, origin: this.origin }, ...this.more];
+  }
+
+  get hasDefault(): boolean {
+    return this.decl.hasDefault || this.more.some(({ tree }) => tree.hasDefault);
+  }
+  get default(): unknown {
+    const { decl } = this;
+    return decl.hasDefault ? decl.fields.default : this.more.find(({ tree }) => tree.hasDefault)?.tree.fields.default;
+  }
+  get apply(): OptionDecl["apply"] {
+    return this.isPlain ? undefined : this.first("apply");
+  }
+  /** True when several declarations together say no more than one of them could. */
+  get isDeclaredTwice(): boolean {
+    return this.more !== alone && this.apply === undefined && !this.readOnly && this.aliasOf === undefined;
+  }
+  get readOnly(): boolean {
+    return !this.isPlain && (this.first("readOnly") ?? false);
+  }
+  get aliasOf(): readonly string[] | undefined {
+    return this.isPlain ? undefined : this.first("aliasOf");
   }
 
   /** The first declaration's say about something. */
@@ -148,14 +158,14 @@ export class OptionSchema {
 
   /** What is wrong with the declarations together, if anything is. */
   get conflict(): string | undefined {
-    if (this.#conflict === null) this.#merge();
-    return this.#conflict as string | undefined;
+    return this.more === alone ? undefined : this.together().conflict;
   }
 
   /** The type that all declarations agree on. */
   get type(): Type {
-    if (this.#type === undefined) this.#merge();
-    return this.#type as Type;
+    // Nearly every option has one declaration and a type without modules: nothing to merge.
+    const { type } = this.decl;
+    return this.isPlain && type !== undefined && type.subModules === undefined ? type : this.together().type;
   }
 
   /** The problem that `conflict` stands for. */
@@ -163,13 +173,18 @@ export class OptionSchema {
     return declaredTwice(loc, this.origins, this.conflict ?? "");
   }
 
-  #merge(): void {
+  private together(): { readonly type: Type; readonly conflict: string | undefined } {
+    this.merged ??= this.merge();
+    return this.merged;
+  }
+
+  private merge(): { readonly type: Type; readonly conflict: string | undefined } {
     let type: Type | undefined;
     let conflict: string | undefined;
     let subModules: readonly ModuleLike[] = [];
     for (const { tree: decl, origin } of this.decls) {
       const declared: Type | undefined =
-        decl.aliasOf === undefined ? decl.type : optionAt(this.#root, decl.aliasOf)?.type;
+        decl.aliasOf === undefined ? decl.type : optionAt(this.root, decl.aliasOf)?.type;
       if (declared === undefined) continue;
       const both: Type | undefined = type === undefined ? declared : combineTypes(type, declared);
       if (both === undefined)
@@ -187,22 +202,34 @@ export class OptionSchema {
       }
     }
     type ??= unspecified;
-    this.#type = type.subModules === undefined ? type : type.withSubModules(subModules);
-    this.#conflict = conflict;
+    return { type: type.subModules === undefined ? type : type.withSubModules(subModules), conflict };
   }
 }
 
-function byName(declared: readonly Declared[]): Map<string, Declared[]> {
-  const parts = new Map<string, Declared[]>();
-  for (const { tree, origin } of declared) {
-    for (const name of Object.keys(tree as object)) {
-      const part: Declared = { tree: (tree as Record<string, unknown>)[name], origin };
-      const known = parts.get(name);
-      if (known === undefined) parts.set(name, [part]);
-      else known.push(part);
+/**
+ * Sort declarations by name. Nearly every name is declared once, and of those only the tree that it stands in is noted;
+ * what is returned are the parts of the others.
+ */
+function byName(declared: readonly Declared[], first: Map<string, Declared>): Map<string, Declared[]> | undefined {
+  let several: Map<string, Declared[]> | undefined;
+  const part = ({ tree, origin }: Declared, name: string): Declared => ({
+    tree: (tree as Record<string, unknown>)[name],
+    origin,
+  });
+  for (const group of declared) {
+    for (const name of Object.keys(group.tree as object)) {
+      const known = first.get(name);
+      if (known === undefined) {
+        first.set(name, group);
+        continue;
+      }
+      several ??= new Map();
+      const parts = several.get(name);
+      if (parts === undefined) several.set(name, [part(known, name), part(group, name)]);
+      else parts.push(part(group, name));
     }
   }
-  return parts;
+  return several;
 }
 
 function isOption(part: Declared): part is DeclaredOption {
@@ -219,7 +246,7 @@ const alone: readonly DeclaredOption[] = [];
 
 function optionOf(name: string, [first, ...more]: readonly DeclaredOption[], root: GroupSchema): OptionSchema {
   const { tree, origin } = first as DeclaredOption;
-  return new OptionSchema(name, tree, origin, more, root);
+  return new OptionSchema(name, tree, origin, more.length === 0 ? alone : more, root);
 }
 
 function severalParts(name: string, parts: readonly Declared[], root: GroupSchema): SchemaNode {

@@ -188,7 +188,7 @@ export class Scope {
 
   #entryDefs({ fields, origin }: Entry, defs: Def[]): void {
     const { config, defaults, freeformType } = fields;
-    if (freeformType !== undefined) this.internal.add("freeformType", new Def(freeformType, origin));
+    if (freeformType !== undefined) this.internal.add([new Def({ freeformType }, origin)]);
     if (defaults !== undefined) {
       pushDown(new Def(this.#call(defaults, origin), origin, undefined, 0, priority.computedDefault), defs);
     }
@@ -209,28 +209,23 @@ export class Scope {
   #distributeTo(group: GroupNode, defs: readonly Def[]): void {
     if (defs.length === 0) return;
     for (const broken of group.schema.broken) this.#report(broken.error(group.locOf(broken.name)));
+    const parts = this.#groupsOf(group, defs);
+    group.add(parts);
     let inner: Map<string, Def[]> | undefined;
     const { children } = group.schema;
-    for (const def of defs) {
-      const { value } = def;
-      if (!isGroup(value)) {
-        this.#report(
-          value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def),
-        );
-        continue;
-      }
+    for (const def of parts) {
+      const value = def.value as object;
       for (const name of Object.keys(value)) {
         const schema = children.get(name);
-        const own = def.member(member(value, name));
-        if (schema instanceof OptionSchema) group.add(name, own);
-        else if (schema instanceof GroupSchema || (name === "_module" && group === this.root)) {
+        if (schema instanceof OptionSchema) continue;
+        if (schema instanceof GroupSchema || (name === "_module" && group === this.root)) {
           inner ??= new Map();
           const plain = inner.get(name) ?? [];
-          pushDown(own, plain);
+          pushDown(def.member(member(value, name)), plain);
           inner.set(name, plain);
         } else if (schema === undefined) {
           this.#unmatched ??= [];
-          this.#unmatched.push({ group, name, def: own });
+          this.#unmatched.push({ group, name, def: def.member(member(value, name)) });
         }
       }
     }
@@ -238,6 +233,19 @@ export class Scope {
     for (const [name, plain] of inner) {
       this.#distributeTo(children.get(name) === undefined ? this.internal : group.group(name), plain);
     }
+  }
+
+  /** The definitions of a group that are plain sets; the others are problems. */
+  #groupsOf(group: GroupNode, defs: readonly Def[]): readonly Def[] {
+    if (defs.every(({ value }) => isGroup(value))) return defs;
+    for (const def of defs) {
+      const { value } = def;
+      if (isGroup(value)) continue;
+      this.#report(
+        value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def),
+      );
+    }
+    return defs.filter(({ value }) => isGroup(value));
   }
 
   #report(error: ConfigError): void {
