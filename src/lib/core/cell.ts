@@ -8,7 +8,7 @@
  * being computed inside each other, the next one throws a `Suspension` to the outermost `force`, which computes that
  * cell on the empty stack and then starts again with the one that needed it:
  *
- *     c0 → c1 → … → c250 ✗        c250 → … → c500 ✗        c500 → … → c600 ✓   c250 ✓   c0 ✓
+ *     c0 → c1 → … → c400 ✗        c400 → … → c800 ✗        c800 → … → c900 ✓   c400 ✓   c0 ✓
  *
  * Thunks are pure, so running some of them twice is harmless, and a chain costs at most twice its length. The depth of
  * a configuration is thus limited by memory alone. (A larger `--stack-size` was rejected: whoever imports the library
@@ -23,10 +23,10 @@ const running = 1;
 const done = 2;
 
 /**
- * How many cells may be computed inside each other on one stack; about half of what Node's default stack holds, so that
- * thunks have room for calls of their own.
+ * How many cells may be computed inside each other on one stack. Node's default stack holds 1000 options whose thunks read
+ * the next one, and 600 where lists are merged or thunks call others on the way; the rest is room for calls of their own.
  */
-const maxNesting = 250;
+const maxNesting = 400;
 
 /** A value that is computed when it is first read. */
 export abstract class Cell {
@@ -69,20 +69,24 @@ export abstract class Cell {
 
   /** Compute on the present stack. @internal */
   run(): unknown {
+    const own = depth;
     this.state = running;
-    active[depth] = this;
-    places[depth] = undefined;
-    depth++;
+    active[own] = this;
+    places[own] = undefined;
+    depth = own + 1;
     try {
       const value = returned(this.compute());
       this.value = value;
       this.state = done;
-      active[--depth] = undefined;
+      active[own] = undefined;
+      depth = own;
       return value;
     } catch (error) {
       // No `finally`: unwinding through hundreds of cells took twice as long with one.
       const explained = error instanceof Suspension ? error : this.#explain(error);
-      active[--depth] = undefined;
+      // Cells inside this one that had no stack left to clean up.
+      while (--depth > own) active[depth]?.hold(false);
+      active[own] = undefined;
       this.state = idle;
       throw explained;
     }
@@ -127,7 +131,10 @@ class Suspension {
   readonly trail: readonly Step[];
   constructor(cell: Cell) {
     this.cell = cell;
-    this.trail = trail().filter((step) => step.cell !== cell);
+    // A cell that ran out of stack is on the trail itself, and behind it are those that could not even clean up.
+    const steps = trail();
+    const own = steps.findIndex((step) => step.cell === cell);
+    this.trail = own < 0 ? steps : steps.slice(0, own);
     suspended = this;
   }
 }

@@ -73,11 +73,11 @@ export function childDef(def: Def, value: unknown): Def {
 
 /** The condition of one `mkIf`; evaluated once, however many options it guards. */
 export class Condition extends Cell {
-  readonly #property: Property;
+  private readonly property: Property;
 
   constructor(property: Property) {
     super();
-    this.#property = property;
+    this.property = property;
   }
 
   /** The condition of a property. */
@@ -87,7 +87,7 @@ export class Condition extends Cell {
   }
 
   get origin(): Origin | undefined {
-    return this.#property.origin;
+    return this.property.origin;
   }
 
   override describe(): string {
@@ -96,12 +96,12 @@ export class Condition extends Cell {
 
   /** True when the condition holds. */
   holds(): boolean {
-    const { argument } = this.#property;
+    const { argument } = this.property;
     return argument === true || (argument !== false && (this.force() as boolean));
   }
 
   protected override compute(): unknown {
-    const { argument, origin } = this.#property;
+    const { argument, origin } = this.property;
     at(origin);
     const value: unknown = typeof argument === "function" ? argument() : argument;
     if (typeof value !== "boolean") throw conditionNotBoolean(origin, value);
@@ -110,7 +110,7 @@ export class Condition extends Cell {
 }
 
 /** True when all conditions hold; the outer ones are asked first, and an inner one only if they do. */
-function allHold(conditions: Conditions | undefined): boolean {
+export function allHold(conditions: Conditions | undefined): boolean {
   return conditions === undefined || (allHold(conditions.outer) && conditions.condition.holds());
 }
 

@@ -61,6 +61,17 @@ export class GroupNode {
     return defs;
   }
 
+  /** The part that mentions a name, if there is exactly one. */
+  onlyPart(name: string): Def | undefined {
+    let only: Def | undefined;
+    for (const part of this.#partsFor(name)) {
+      if (!Object.hasOwn(part.value as object, name)) continue;
+      if (only !== undefined) return undefined;
+      only = part;
+    }
+    return only;
+  }
+
   /** Whether a module defines an option at all. */
   hasDefinition(name: string): boolean {
     return this.#partsFor(name).some((part) => Object.hasOwn(part.value as object, name));
@@ -92,7 +103,7 @@ export class GroupNode {
   /** The values: one member per option or group. */
   object(): object {
     if (this.#object !== undefined) return this.#object;
-    const object = {};
+    const object = this.schema.children.size > manyMembers ? withManyMembers() : {};
     this.#object = object;
     for (const [name, schema] of this.schema.children) {
       if (schema instanceof OptionSchema) this.#defineOption(object, name, schema);
@@ -199,6 +210,19 @@ export class GroupNode {
     }
     return Object.freeze(view);
   }
+}
+
+const manyMembers = 32;
+
+/**
+ * An object that is a hash table from the start. Every getter added to an ordinary object makes a hidden class of its
+ * own, which took most of the time for groups of hundreds of options; the objects of small groups share theirs.
+ */
+function withManyMembers(): object {
+  const object: { made?: true; table?: true } = { made: true, table: true };
+  delete object.made;
+  delete object.table;
+  return object;
 }
 
 /** Up to so many parts are looked through for each name; keeping a list for each would take longer. */

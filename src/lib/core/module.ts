@@ -67,8 +67,9 @@ export interface Collected {
 /** Collect modules and all they import. */
 export function collect(modules: readonly ModuleLike[], args: () => object, expected?: string): Collected {
   const found = new Collector(args, expected);
-  const disabled = found.disabledBy(modules);
-  const entries = found.walk(modules, disabled);
+  const all = found.walk(modules, nothing);
+  const disabled = disabledBy(all);
+  const entries = disabled.size === 0 ? all : found.walk(modules, disabled);
   return { entries: entries.reverse(), isStatic: found.isStatic };
 }
 
@@ -93,21 +94,8 @@ class Collector {
     this.#expected = expected;
   }
 
-  /** The keys that any module disables, disabled modules included. */
-  disabledBy(modules: readonly ModuleLike[]): ReadonlySet<unknown> {
-    const disabled = new Set<unknown>();
-    this.walk(modules, disabled, (fields) => {
-      for (const item of fields.disabledModules ?? []) disabled.add(item instanceof ModuleRecord ? keyOf(item) : item);
-    });
-    return disabled;
-  }
-
-  /** Breadth-first; `visitor` is for the walk that only looks, and then nothing is left out. */
-  walk(
-    modules: readonly ModuleLike[],
-    disabled: ReadonlySet<unknown>,
-    visitor?: (fields: ModuleFields) => void,
-  ): Entry[] {
+  /** Breadth-first. */
+  walk(modules: readonly ModuleLike[], disabled: ReadonlySet<unknown>): Entry[] {
     const seen = new Set<unknown>();
     const entries: Entry[] = [];
     const queue = modules.map(
@@ -118,15 +106,15 @@ class Collector {
       const { fields } = record;
       const origin = record.origin ?? visit.origin;
       const key = keyOf(record) ?? `${visit.parentKey}:anon-${visit.position}`;
-      if (seen.has(key) || (visitor === undefined && disabled.has(key))) continue;
+      if (seen.has(key) || disabled.has(key)) continue;
       seen.add(key);
       this.#checkClass(fields, origin);
-      visitor?.(fields);
       entries.push({ fields, origin, level: visit.level });
+      const imports = this.#imports(fields, origin);
+      if (imports.length === 0) continue;
       const parentKey = typeof key === "string" ? key : `${visit.parentKey}:anon-${visit.position}`;
-      for (const [i, module] of this.#imports(fields, origin).entries()) {
+      for (const [i, module] of imports.entries())
         queue.push({ module, parentKey, position: i + 1, origin, level: visit.level + 1 });
-      }
     }
     return entries;
   }
@@ -145,7 +133,7 @@ class Collector {
   }
 
   #imports(fields: ModuleFields, origin: Origin): readonly ModuleLike[] {
-    const { imports = [] } = fields;
+    const { imports = none } = fields;
     if (!Array.isArray(imports))
       throw notAModule(imports, origin, `imports has to be a list of modules, not ${kindOf(imports)}`);
     return imports;
@@ -156,6 +144,18 @@ class Collector {
     const expected = this.#expected;
     if (expected !== undefined && own !== undefined && own !== expected) throw moduleClass(origin, own, expected);
   }
+}
+
+const nothing: ReadonlySet<unknown> = new Set();
+
+const none: readonly ModuleLike[] = [];
+
+/** The keys that any module disables, disabled modules included. */
+function disabledBy(entries: readonly Entry[]): ReadonlySet<unknown> {
+  const disabled = new Set<unknown>();
+  for (const { fields } of entries)
+    for (const item of fields.disabledModules ?? []) disabled.add(item instanceof ModuleRecord ? keyOf(item) : item);
+  return disabled;
 }
 
 /** The key that a module brings along. */

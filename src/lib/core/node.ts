@@ -1,8 +1,18 @@
 /**
  * Options in one scope: from the definitions an option was given to its value.
  */
-import { Cell, Computation } from "./cell.ts";
-import { Def, isChange, member, peel, resolve, type Survivors, strongest } from "./definition.ts";
+import { at, Cell, Computation, returned } from "./cell.ts";
+import {
+  allHold,
+  Condition,
+  Def,
+  isChange,
+  member,
+  peel,
+  resolve,
+  type Survivors,
+  strongest,
+} from "./definition.ts";
 import type { GroupNode } from "./group.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import { mergeSurvivors } from "./merge.ts";
@@ -11,7 +21,7 @@ import { effectivePriority, optionReadOnly, readTooEarly } from "./problems.ts";
 import { Property, priority, UnsetValue } from "./property.ts";
 import type { OptionSchema } from "./schema.ts";
 import type { Scope } from "./scope.ts";
-import type { Context, Type } from "./type.ts";
+import { type Context, isPrimitive, type Type } from "./type.ts";
 
 /** An option in a scope. */
 export class OptionNode extends Cell {
@@ -89,6 +99,10 @@ export class OptionNode extends Cell {
 
   protected override compute(): unknown {
     const { schema } = this;
+    if (schema.isPlain) {
+      const value = this.ofOneDefinition();
+      if (value !== undefined) return value;
+    }
     if (schema.conflict !== undefined) throw schema.error(this.loc);
     const { aliasOf } = schema;
     if (aliasOf !== undefined) return this.scope.valueAt(aliasOf);
@@ -96,6 +110,41 @@ export class OptionNode extends Cell {
     const at = { loc: this.loc, context: this.scope.context };
     const value = mergeSurvivors(at, schema.type, this.survivors(), this);
     return schema.apply === undefined ? value : schema.apply(value);
+  }
+
+  /**
+   * The value where one module defines the option, with text or a number: most of the options that need a cell at all.
+   * Otherwise `undefined`, and a thunk that was run for it is not run again.
+   */
+  private ofOneDefinition(): unknown {
+    const { schema, group } = this;
+    const { type } = schema;
+    const { name } = schema;
+    const part = this.peeled === undefined && type.keepsValue ? group.onlyPart(name) : undefined;
+    if (part === undefined || !allHold(part.conditions)) return undefined;
+    let value = member(part.value as object, name);
+    let { origin, priority: own } = part;
+    while (typeof value === "object" && value instanceof Property) {
+      const { kind, content, argument } = value;
+      if (kind === "override" && own === 0) own = argument as number;
+      else if (kind === "if" && own === 0) {
+        if (!Condition.of(value).holds()) return undefined;
+      } else if (kind !== "define") return undefined;
+      origin = value.origin ?? origin;
+      value = content;
+    }
+    if ((own === 0 ? part.base : own) >= (schema.hasDefault ? priority.optionDefault : priority.none)) return undefined;
+    if (typeof value === "function" && !(type.takesFunctions && value.length > 0)) {
+      at(origin);
+      const result = returned((value as () => unknown)());
+      if (!isPrimitive(result)) {
+        const def = new Def(() => result, origin, undefined, own, part.base);
+        this.peeled = schema.hasDefault ? [defaultDef(schema), def] : [def];
+        return undefined;
+      }
+      value = result;
+    }
+    return isPrimitive(value) && type.check(value) ? value : undefined;
   }
 
   /** What modules see as `options.a.b`. */
@@ -160,7 +209,7 @@ function eagerMerge(type: Type, value: unknown, context: Context): unknown {
 
 /** An option's own default as a definition. */
 function defaultDef(schema: OptionSchema): Def {
-  schema.defaultDef ??= new Def(schema.default, schema.origins[0] ?? unknownOrigin, undefined, priority.optionDefault);
+  schema.defaultDef ??= new Def(schema.default, schema.firstOrigin, undefined, priority.optionDefault);
   return schema.defaultDef;
 }
 

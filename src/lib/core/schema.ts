@@ -151,6 +151,10 @@ export class OptionSchema {
   get origins(): readonly Origin[] {
     return this.decls.map(({ tree, origin }) => tree.origin ?? origin);
   }
+  /** The place of the last module's declaration. */
+  get firstOrigin(): Origin {
+    return this.decl.origin ?? this.origin;
+  }
   /** The files that declare it, in the same order. */
   get files(): readonly string[] {
     return this.decls.map(({ origin }) => origin.file);
