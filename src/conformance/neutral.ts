@@ -48,19 +48,28 @@ export function readModule(module: NeutralModule): raw.ModuleLike {
       imports,
       disabledModules,
       options: options === undefined ? undefined : readOptions(options, args),
-      config: config === undefined ? undefined : (own: ModuleArgs) => readExpr(config, own),
+      config: config === undefined ? undefined : readConfig(config),
       freeformType: freeformType === undefined ? undefined : readType(freeformType),
     });
   // Only a default that refers to the configuration makes declarations depend on an evaluation.
   return options !== undefined && defaultsRefer(options) ? (args: object) => make(args as ModuleArgs) : make(undefined);
 }
 
+/** Definitions that refer to nothing are plain ones, others a function, as they would be in a module by hand. */
+function readConfig(config: Json): unknown {
+  const { make, isConstant } = readExpr(config);
+  return isConstant ? make(undefined) : (args: ModuleArgs) => make(args);
+}
+
+function refers(value: Json): boolean {
+  return typeof value === "object" && value !== null && /"\$(ref|arg)":/.test(JSON.stringify(value));
+}
+
 function defaultsRefer(tree: Json): boolean {
   if (typeof tree !== "object" || tree === null || Array.isArray(tree)) return false;
   const option = tree["$option"] as { readonly default?: Json } | undefined;
   if (option === undefined) return Object.values(tree).some(defaultsRefer);
-  const value = option.default;
-  return typeof value === "object" && value !== null && /"\$(ref|arg)":/.test(JSON.stringify(value));
+  return option.default !== undefined && refers(option.default);
 }
 
 function readOptions(tree: { readonly [name: string]: Json }, args: ModuleArgs | undefined): object {
@@ -87,7 +96,7 @@ interface NeutralOption {
 function readOption(option: NeutralOption, args: ModuleArgs | undefined): raw.OptionDecl {
   return new raw.OptionDecl({
     type: option.type === undefined ? undefined : readType(option.type),
-    ...("default" in option ? { default: readExpr(option.default as Json, args) } : {}),
+    ...("default" in option ? { default: readExpr(option.default as Json).make(args) } : {}),
     readOnly: option.readOnly,
     apply: option.apply === undefined ? undefined : readFunction(option.apply),
     description: option.description,
@@ -194,38 +203,77 @@ const overrides: { readonly [operator: string]: number } = {
 };
 const orders: { readonly [operator: string]: number } = { $mkBefore: 500, $mkAfter: 1500 };
 
+/** What an expression is once it has been read: the definition that it makes of a module's arguments. */
+interface Made {
+  readonly make: (args: ModuleArgs | undefined) => unknown;
+  /** True when the arguments do not matter. */
+  readonly isConstant: boolean;
+}
+
+function constant(value: unknown): Made {
+  return { make: () => value, isConstant: true };
+}
+
+/** Made of other expressions; what has only constant parts is made once. */
+function madeOf(parts: readonly Made[], make: Made["make"]): Made {
+  return parts.every(({ isConstant }) => isConstant) ? constant(make(undefined)) : { make, isConstant: false };
+}
+
 /** Read an expression into a definition: properties stand as they are, what has to be computed is a thunk. */
-export function readExpr(expr: Json, args: ModuleArgs | undefined): unknown {
-  if (typeof expr !== "object" || expr === null) return expr;
-  if (Array.isArray(expr)) return expr.map((item) => readExpr(item, args));
+function readExpr(expr: Json): Made {
+  if (typeof expr !== "object" || expr === null) return constant(expr);
+  if (Array.isArray(expr)) {
+    const items = expr.map(readExpr);
+    return madeOf(items, (args) => items.map(({ make }) => make(args)));
+  }
   const operator = operatorOf(expr);
   if (operator === undefined) {
-    const set = {};
-    for (const [name, value] of Object.entries(expr)) define(set, name, readExpr(value, args));
-    return set;
+    const names = Object.keys(expr);
+    const members = names.map((name) => readExpr(expr[name] as Json));
+    return madeOf(members, (args) => {
+      const set = {};
+      for (let i = 0; i < names.length; i++) define(set, names[i] as string, (members[i] as Made).make(args));
+      return set;
+    });
   }
   const operand = expr[operator] as Json;
   const [first, second] = Array.isArray(operand) ? operand : [];
+  const property = (kind: raw.PropertyKind, content: Json, argument?: unknown): Made => {
+    const inner = readExpr(content);
+    return madeOf([inner], (args) => new raw.Property(kind, inner.make(args), argument));
+  };
   const priority = overrides[operator];
-  if (priority !== undefined) return new raw.Property("override", readExpr(operand, args), priority);
+  if (priority !== undefined) return property("override", operand, priority);
   const order = orders[operator];
-  if (order !== undefined) return new raw.Property("order", readExpr(operand, args), order);
+  if (order !== undefined) return property("order", operand, order);
   switch (operator) {
     case "$mkIf":
-      return new raw.Property("if", readExpr(second as Json, args), condition(first as Json, args));
+      return readIf(first as Json, second as Json);
     case "$mkMerge":
-      return new raw.Property("merge", readExpr(operand, args));
+      return property("merge", operand);
     case "$mkOverride":
-      return new raw.Property("override", readExpr(second as Json, args), first);
+      return property("override", second as Json, first);
     case "$mkOrder":
-      return new raw.Property("order", readExpr(second as Json, args), first);
+      return property("order", second as Json, first);
     case "$definition": {
       const { file, value } = operand as { file: string; value: Json };
-      return new raw.Property("definition", readExpr(value, args), file);
+      return property("definition", value, file);
     }
-    default:
-      return () => compute(expr, args);
+    default: {
+      const value = readComputation(expr);
+      return { make: (args) => () => value(args), isConstant: false };
+    }
   }
+}
+
+/** A condition is a thunk unless it is there already; each reading is one of its own, as its outcome is remembered. */
+function readIf(condition: Json, content: Json): Made {
+  const inner = readExpr(content);
+  if (typeof condition !== "object" || condition === null) {
+    return madeOf([inner], (args) => new raw.Property("if", inner.make(args), condition));
+  }
+  const value = readComputation(condition);
+  return { make: (args) => new raw.Property("if", inner.make(args), () => value(args)), isConstant: false };
 }
 
 /** The operator of a one-key object whose key starts with a dollar sign. */
@@ -234,39 +282,52 @@ function operatorOf(expr: { readonly [key: string]: Json }): string | undefined 
   return undefined;
 }
 
-function condition(expr: Json, args: ModuleArgs | undefined): unknown {
-  return typeof expr === "object" && expr !== null ? () => compute(expr, args) : expr;
+type Computation = (args: ModuleArgs | undefined) => unknown;
+
+/** Read an expression without properties into its value. */
+function readComputation(expr: Json): Computation {
+  if (typeof expr !== "object" || expr === null) return () => expr;
+  const operator = Array.isArray(expr) ? undefined : operatorOf(expr);
+  if (operator === undefined) return readExpr(expr).make;
+  const operand = (expr as { readonly [key: string]: Json })[operator] as Json;
+  const operands = Array.isArray(operand) ? operand : [operand];
+  if (operator === "$ref") return reference(operands as string[]);
+  if (operator === "$arg") return (args) => args?.[operand as string];
+  if (operator === "$throw") {
+    return () => {
+      throw new Error(operand as string);
+    };
+  }
+  const parts = operands.map((of) => readComputation(of));
+  const [first, second] = parts as [Computation, Computation];
+  switch (operator) {
+    case "$not":
+      return (args) => first(args) !== true;
+    case "$and":
+      return (args) => parts.every((part) => part(args) === true);
+    case "$or":
+      return (args) => parts.some((part) => part(args) === true);
+    case "$eq":
+      return (args) => JSON.stringify(first(args)) === JSON.stringify(second(args));
+    case "$concat":
+      return (args) => parts.map((part) => part(args)).join("");
+    case "$add":
+      return (args) => {
+        let sum = 0;
+        for (const part of parts) sum += part(args) as number;
+        return sum;
+      };
+    default:
+      return readExpr(expr).make;
+  }
 }
 
-/** The value of an expression without properties. */
-function compute(expr: Json, args: ModuleArgs | undefined): unknown {
-  if (typeof expr !== "object" || expr === null || Array.isArray(expr)) return readExpr(expr, args);
-  const operator = operatorOf(expr);
-  const operand = (operator === undefined ? null : expr[operator]) as Json;
-  const operands = Array.isArray(operand) ? operand : [];
-  const value = (of: Json): unknown => compute(of, args);
-  switch (operator) {
-    case "$ref":
-      return operands.reduce<unknown>((at, name) => (at as { [name: string]: unknown })[name as string], args?.config);
-    case "$arg":
-      return args?.[operand as string];
-    case "$not":
-      return value(operand) !== true;
-    case "$and":
-      return operands.every((of) => value(of) === true);
-    case "$or":
-      return operands.some((of) => value(of) === true);
-    case "$eq":
-      return JSON.stringify(value(operands[0] as Json)) === JSON.stringify(value(operands[1] as Json));
-    case "$concat":
-      return operands.map(value).join("");
-    case "$add":
-      return operands.reduce<number>((sum, of) => sum + (value(of) as number), 0);
-    case "$throw":
-      throw new Error(operand as string);
-    default:
-      return readExpr(expr, args);
-  }
+function reference(path: readonly string[]): Computation {
+  return (args) => {
+    let at: unknown = args?.config;
+    for (const name of path) at = (at as { readonly [name: string]: unknown })[name];
+    return at;
+  };
 }
 
 function define(object: object, name: string, value: unknown): void {

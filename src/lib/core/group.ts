@@ -212,7 +212,7 @@ export class GroupNode {
   }
 }
 
-const manyMembers = 32;
+const manyMembers = 16;
 
 /**
  * An object that is a hash table from the start. Every getter added to an ordinary object makes a hidden class of its
