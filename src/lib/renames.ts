@@ -14,6 +14,7 @@ import { nodeOf } from "./core/node.ts";
 import { OptionDecl, type Visibility } from "./core/option.ts";
 import { Property } from "./core/property.ts";
 import { anything, raw } from "./types/free.ts";
+import { submodule } from "./types/submodule.ts";
 
 /** What a module function of this file needs of its arguments. */
 interface ModuleArgs {
@@ -37,11 +38,11 @@ export function renamedModule(from: OptionPath, to: OptionPath): ModuleRecord {
 function movedModule(from: OptionPath, to: OptionPath, visible: Visibility, warn: boolean): ModuleRecord {
   const description = `Alias of {option}\`${showPath(to)}\`.`;
   return new ModuleRecord({
-    options: at(from, new OptionDecl({ aliasOf: to, visible, description })),
+    options: at(from, new OptionDecl({ type: submodule([]), aliasOf: to, visible, description })),
     config: ({ options }: ModuleArgs) => {
       const old = lookup(options, from);
       return new Property("merge", [
-        at(to, forwarded(old)),
+        forwarded(old, (definitions) => at(to, definitions)),
         ...(warn
           ? warning(
               options,
@@ -54,8 +55,11 @@ function movedModule(from: OptionPath, to: OptionPath, visible: Visibility, warn
   });
 }
 
-/** The definitions of an option, as one definition of another. */
-export function forwarded(node: OptionNode): Property {
+/**
+ * The definitions of an option, as one definition of another. What `place` makes of them exists only if there are any: at a
+ * path into the value of an option it is a definition of that option.
+ */
+export function forwarded(node: OptionNode, place: (definitions: Property) => unknown): Property {
   const definitions = (): Property[] => {
     const priority = node.highestPrio();
     const candidates = node.candidates();
@@ -63,7 +67,7 @@ export function forwarded(node: OptionNode): Property {
     const values = changes.length === 0 ? candidates : candidates.filter((def) => !isChange(def));
     return [...inOrder(strongest(values)).map((def) => new Property("override", def.value, priority)), ...changes];
   };
-  return new Property("if", new Property("merge", definitions), () => isDefined(node));
+  return new Property("if", place(new Property("merge", definitions)), () => isDefined(node));
 }
 
 /** A change keeps its own priority and order. */

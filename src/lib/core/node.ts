@@ -2,17 +2,7 @@
  * Options in one scope: from the definitions an option was given to its value.
  */
 import { at, Cell, Computation, returned } from "./cell.ts";
-import {
-  allHold,
-  Condition,
-  Def,
-  isChange,
-  member,
-  peel,
-  resolve,
-  type Survivors,
-  strongest,
-} from "./definition.ts";
+import { allHold, Condition, Def, isChange, member, peel, resolve, type Survivors, strongest } from "./definition.ts";
 import type { GroupNode } from "./group.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import { mergeSurvivors } from "./merge.ts";

@@ -19,7 +19,7 @@ export interface OptionFields {
   readonly internal?: boolean | undefined;
   readonly visible?: Visibility | undefined;
   readonly readOnly?: boolean | undefined;
-  /** The option is another name of this one: it has its type and its value. */
+  /** The option is another name of this one: it has its type (`type` is for when that is no option) and its value. */
   readonly aliasOf?: readonly string[] | undefined;
 }
 

@@ -188,7 +188,7 @@ export class OptionSchema {
     let subModules: readonly ModuleLike[] = [];
     for (const { tree: decl, origin } of this.decls) {
       const declared: Type | undefined =
-        decl.aliasOf === undefined ? decl.type : optionAt(this.root, decl.aliasOf)?.type;
+        decl.aliasOf === undefined ? decl.type : (optionAt(this.root, decl.aliasOf)?.type ?? decl.type);
       if (declared === undefined) continue;
       const both: Type | undefined = type === undefined ? declared : combineTypes(type, declared);
       if (both === undefined)

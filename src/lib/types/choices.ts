@@ -1,6 +1,8 @@
 /**
  * Types that are one of several: `null` or something, the one or the other, one of several tags, something converted.
  */
+
+import { declaredTwice } from "../core/declaration-problems.ts";
 import { childDef, Def, isGroup, member } from "../core/definition.ts";
 import { eitherSchema, flat, noSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc, showLoc, showPath } from "../core/loc.ts";
@@ -166,7 +168,7 @@ export function functionTo(result: Type): Type {
 }
 
 /** Exactly one of several tagged options: `{ tcp: 80 }` or `{ unix: "/run/x" }`. */
-export function attrTag(tags: { readonly [tag: string]: OptionDecl }): Type {
+export function attrTag(tags: Tags): Type {
   const choices = Object.keys(tags).sort();
   const tagOf = (value: unknown): string | undefined => {
     if (!isGroup(value)) return undefined;
@@ -190,13 +192,9 @@ export function attrTag(tags: { readonly [tag: string]: OptionDecl }): Type {
     merge: (at, defs) => {
       const used = [...new Set(defs.map((def) => tagOf(def.value) as string))];
       const [tag = ""] = used;
-      if (used.length > 1)
-        throw definitionConflict(
-          at.loc,
-          defs,
-          `definitions of ${used.map((name) => showPath([name])).join(" and of ")}`,
-        );
-      return mergeTag(at, tag, tags[tag] as OptionDecl, defs);
+      if (used.length === 1) return mergeTag(at, tag, tags[tag] as OptionDecl, defs);
+      const names = used.map((name) => showPath([name])).join(" and of ");
+      return failing(tag, () => definitionConflict(at.loc, defs, `definitions of ${names}`));
     },
     functor: {
       name: "attrTag",
@@ -217,9 +215,42 @@ function documented(decl: OptionDecl): Omit<DocumentedDeclaration, "type" | "fil
   return { internal, visible, readOnly, description, example, defaultText, hasDefault, default: decl.fields.default };
 }
 
+/** The options behind the tags. */
+interface Tags {
+  readonly [tag: string]: OptionDecl;
+}
+
+/** A value of which it is known which tag it has, and nothing else. */
+function failing(tag: string, error: () => Error): object {
+  const value = {};
+  Object.defineProperty(value, tag, {
+    enumerable: true,
+    get: () => {
+      throw error();
+    },
+  });
+  return Object.freeze(value);
+}
+
+/** A tag that two declarations of the type give options which do not combine. Other tags can be used all the same. */
+class BrokenTag extends OptionDecl {
+  readonly later: OptionDecl;
+  readonly earlier: OptionDecl;
+  constructor(later: OptionDecl, earlier: OptionDecl) {
+    super(later.fields, later.origin);
+    this.later = later;
+    this.earlier = earlier;
+  }
+  error(loc: Loc): Error {
+    const origins = [this.later.origin, this.earlier.origin].filter((origin) => origin !== undefined);
+    return declaredTwice(loc, origins, "its declarations do not combine");
+  }
+}
+
 /** The tag's own option decides: default, read-only and `apply` included. */
 function mergeTag(at: At, tag: string, decl: OptionDecl, defs: readonly Def[]): object {
   const loc = new Loc(at.loc, tag);
+  if (decl instanceof BrokenTag) return failing(tag, () => decl.error(loc));
   const own = defs.map((def) => childDef(def, member(def.value as object, tag)));
   if (decl.hasDefault)
     own.unshift(
@@ -253,18 +284,17 @@ const computed: Type = makeType({
   merge: (at, defs) => mergeOne(at, defs),
 });
 
-function combineTags(
-  later: { readonly [tag: string]: OptionDecl },
-  earlier: { readonly [tag: string]: OptionDecl },
-): Type | undefined {
+function combineTags(later: Tags, earlier: Tags): Type {
   const all: Record<string, OptionDecl> = { ...earlier };
   for (const [tag, decl] of Object.entries(later)) {
     const other = earlier[tag];
     if (other === undefined) all[tag] = decl;
     else {
       const type = combineTypes(decl.type as Type, other.type as Type);
-      if (type === undefined || (decl.hasDefault && other.hasDefault)) return undefined;
-      all[tag] = new OptionDecl({ ...other.fields, ...decl.fields, type }, decl.origin);
+      all[tag] =
+        type === undefined || (decl.hasDefault && other.hasDefault)
+          ? new BrokenTag(decl, other)
+          : new OptionDecl({ ...other.fields, ...decl.fields, type }, decl.origin);
     }
   }
   return attrTag(all);

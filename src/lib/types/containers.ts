@@ -39,7 +39,6 @@ export function nonEmptyListOf(element: Type): Type {
   return {
     ...list,
     description: `non-empty ${phrase(list, "noun")}`,
-    descriptionClass: undefined,
     check,
     misfits: (defs) => misfitsBy(check, defs),
     emptyValue: undefined,

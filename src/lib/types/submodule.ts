@@ -30,7 +30,8 @@ export function submodule(modules: readonly ModuleLike[], settings: SubmoduleSet
     check: isDefinition,
     takesFunctions: true,
     merge: (at, defs) => evaluate(blueprint, settings, at, defs),
-    emptyValue: (at) => evaluate(blueprint, settings, at, []),
+    // As in Nix, an instance that nobody defined has no name.
+    emptyValue: (at) => evaluate(blueprint, settings, at, [], nameless),
     functor: {
       name: "submodule",
       payload: { modules, settings },
@@ -58,11 +59,20 @@ function isDefinition(value: unknown): boolean {
   return isGroup(value) || value instanceof Property || typeof value === "function";
 }
 
-function evaluate(blueprint: Blueprint, settings: SubmoduleSettings, at: At, defs: readonly Def[]): object {
+/** The name of an instance that has none. */
+const nameless = "‹name›";
+
+function evaluate(
+  blueprint: Blueprint,
+  settings: SubmoduleSettings,
+  at: At,
+  defs: readonly Def[],
+  name: string = at.loc?.name ?? "",
+): object {
   const modules = defs.filter((def) => def.value instanceof ModuleRecord);
   const plain = modules.length === 0 ? defs : defs.filter((def) => !(def.value instanceof ModuleRecord));
   const { specialArgs } = settings;
-  return scopeOf({
+  return scopeOf(name, {
     blueprint:
       modules.length === 0
         ? blueprint
@@ -79,9 +89,8 @@ function evaluate(blueprint: Blueprint, settings: SubmoduleSettings, at: At, def
   }).config;
 }
 
-function scopeOf(spec: ScopeSpec): Scope {
-  const name = spec.loc?.name ?? "";
-  return new Scope({ ...spec, args: () => ({ name, extendModules: extender(spec) }) });
+function scopeOf(name: string, spec: ScopeSpec): Scope {
+  return new Scope({ ...spec, args: () => ({ name, extendModules: extender(name, spec) }) });
 }
 
 /** A whole module given as a definition is evaluated beside the others. */
@@ -90,10 +99,10 @@ function asImport(def: Def): ModuleLike {
 }
 
 /** What `extendModules` is inside a submodule: the same instance, with more modules. */
-function extender(spec: ScopeSpec): (more: { readonly modules: readonly ModuleLike[] }) => object {
+function extender(name: string, spec: ScopeSpec): (more: { readonly modules: readonly ModuleLike[] }) => object {
   return ({ modules }) => {
     const { blueprint } = spec;
-    const scope = scopeOf({
+    const scope = scopeOf(name, {
       ...spec,
       blueprint: new Blueprint([...blueprint.modules, ...modules], blueprint.expectedClass),
     });
@@ -125,15 +134,14 @@ function combine(own: Payload, other: Payload): Type | undefined {
 
 /** The arguments of a submodule that no definition has made yet. */
 function placeholderArgs(blueprint: Blueprint): object {
-  const name = "‹name›";
   return {
-    name,
+    name: nameless,
     get config(): object {
       return new Scope({
         blueprint,
         loc: undefined,
         context: { specialArgs: {} },
-        args: () => ({ name }),
+        args: () => ({ name: nameless }),
         unchecked: true,
       }).config;
     },
