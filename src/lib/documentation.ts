@@ -6,7 +6,7 @@
  */
 
 import type { RawEvaluation } from "./core/evaluate.ts";
-import { showPath } from "./core/loc.ts";
+import { names, showPath } from "./core/loc.ts";
 import { GroupSchema, OptionSchema } from "./core/schema.ts";
 import type { DocumentedOption } from "./core/type.ts";
 import type { Evaluation } from "./typed/modules.ts";
@@ -33,10 +33,11 @@ export interface OptionDoc {
 
 /** List all options of an evaluation. */
 export function documentOptions(evaluation: Evaluation<unknown>): OptionDoc[] {
-  return listGroup((evaluation as unknown as RawEvaluation).scope.root.schema);
+  const { root } = (evaluation as unknown as RawEvaluation).scope;
+  return listGroup(root.schema, names(root.loc));
 }
 
-function listGroup(schema: GroupSchema): OptionDoc[] {
+function listGroup(schema: GroupSchema, prefix: readonly string[]): OptionDoc[] {
   const found: DocumentedOption[] = [];
   const visit = (group: GroupSchema, path: readonly string[]): void => {
     for (const [name, child] of group.children) {
@@ -44,7 +45,7 @@ function listGroup(schema: GroupSchema): OptionDoc[] {
       else if (child instanceof OptionSchema) found.push({ path: [...path, name], option: documentedOption(child) });
     }
   };
-  visit(schema, []);
+  visit(schema, prefix);
   return sorted(found).flatMap(describe);
 }
 

@@ -5,7 +5,7 @@
  */
 import { type Problem, ProblemError, problem, type Site } from "../../problems/index.ts";
 import { type ConfigError, configError } from "../config-error.ts";
-import { type Loc, showLoc, showPath } from "./loc.ts";
+import { type Loc, locOf, showLoc, showPath } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
 import { type Property, propertyName } from "./property.ts";
@@ -309,6 +309,18 @@ export function notAModule(value: unknown, origin: Origin | undefined, why?: str
   );
 }
 
+/** A part that modules do not have. */
+export function moduleField(origin: Origin, name: string, near: readonly string[]): ConfigError {
+  return configError(
+    problem({
+      code: "module-field",
+      message: `a module has no ${name}`,
+      sites: [origin.site()],
+      fix: near.length === 0 ? `definitions of options go into config: { ${name}: … }.` : `did you mean ${near[0]}?`,
+    }),
+  );
+}
+
 /** A module of another class than the evaluation's. */
 export function moduleClass(origin: Origin, own: string, expected: string): ConfigError {
   return configError(
@@ -319,6 +331,36 @@ export function moduleClass(origin: Origin, own: string, expected: string): Conf
       fix: "import it where its class is evaluated.",
     }),
   );
+}
+
+/** An argument that modules give, read before they have spoken. */
+export function argumentTooEarly(loc: Loc | undefined, name: string): ConfigError {
+  return configError(
+    problem({
+      code: "argument-too-early",
+      option: showLoc(argumentLoc(loc, name)),
+      message: `the module argument ${name} is read while definitions are still being collected`,
+      notes: [`It is none of specialArgs, so a module may define it as ${showLoc(argumentLoc(loc, name))}.`],
+      fix: `read it inside a thunk, (args) => … () => args.${name} …, or give it as one of specialArgs.`,
+    }),
+  );
+}
+
+/** An argument that nobody gives. */
+export function argumentUndefined(loc: Loc | undefined, name: string, near: readonly string[]): ConfigError {
+  return configError(
+    problem({
+      code: "argument-undefined",
+      option: showLoc(argumentLoc(loc, name)),
+      message: `the module argument ${name} is read, but nobody gives it`,
+      notes: near.length === 0 ? [] : [`There is ${near.join(", ")}.`],
+      fix: `define ${showLoc(argumentLoc(undefined, name))} in a module, or give ${name} as one of specialArgs.`,
+    }),
+  );
+}
+
+function argumentLoc(loc: Loc | undefined, name: string): Loc {
+  return locOf(["_module", "args", name], loc) as Loc;
 }
 
 // ------------------------------------------------------------------ evaluation

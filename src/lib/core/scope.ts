@@ -10,17 +10,18 @@
  */
 import type { Problem } from "../../problems/index.ts";
 import { ConfigError } from "../config-error.ts";
+import { argumentsOf, copyMembers } from "./arguments.ts";
 import type { Blueprint, Prepared } from "./blueprint.ts";
 import { at, Cell } from "./cell.ts";
 import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
 import { GroupNode } from "./group.ts";
 import { internalSchema } from "./internal.ts";
-import { type Loc, names, showLoc } from "./loc.ts";
+import { Loc, names, showLoc } from "./loc.ts";
 import type { Entry } from "./module.ts";
 import type { OptionNode } from "./node.ts";
-import type { Origin } from "./origin.ts";
+import { type Origin, unknownOrigin } from "./origin.ts";
 import { definitionNotGroup, optionUnknown, wrapperAtGroup } from "./problems.ts";
-import { Property, priority } from "./property.ts";
+import { LiteralValue, Property, priority } from "./property.ts";
 import { GroupSchema, OptionSchema, optionAt } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 import type { Context, Type } from "./type.ts";
@@ -86,8 +87,21 @@ export class Scope {
   }
   /** The options `_module.…`. */
   get internal(): GroupNode {
-    this.#internal ??= new GroupNode(this, internalSchema, this.loc);
+    if (this.#internal === undefined) {
+      this.#internal = new GroupNode(this, internalSchema, new Loc(this.loc, "_module"));
+      this.#internal.add("specialArgs", new Def(new LiteralValue(this.context.specialArgs), unknownOrigin));
+    }
     return this.#internal;
+  }
+  /** Whether any module gives arguments to module functions. @internal */
+  get hasArguments(): boolean {
+    return this.#internal?.hasDefinition("args") === true;
+  }
+  /** The values of all options below `_module`. */
+  get internalConfig(): object {
+    // A module nobody wants is a problem here as well.
+    if (this.#problems !== undefined) throw new ConfigError(this.#problems as [Problem, ...Problem[]]);
+    return this.internal.object();
   }
   /** What module functions are called with. */
   get args(): object {
@@ -270,27 +284,25 @@ export class Scope {
     return problems as [Problem, ...Problem[]];
   }
 
-  /** `config` is a getter only where a module function is called while the scope is still being made. */
+  /**
+   * `config` is a getter only where a module function is called while the scope is still being made. What is no member
+   * is looked for among what modules define as `_module.args`.
+   */
   #makeArgs(): object {
-    const args = {};
+    const args = argumentsOf(this);
     const later = (name: string, get: () => object): void => {
       Object.defineProperty(args, name, { enumerable: true, get });
     };
     if (this.root === undefined) later("config", () => this.root.handle());
     else setMember(args, "config", this.root.handle());
     later("options", () => this.root.view());
-    copyMembers(args, this.context.specialArgs);
+    const { specialArgs } = this.context;
+    setMember(args, "specialArgs", specialArgs);
+    setMember(args, "_class", this.#spec.blueprint.expectedClass ?? null);
+    later("_prefix", () => names(this.loc));
+    copyMembers(args, specialArgs);
     if (this.#spec.args !== undefined) copyMembers(args, this.#spec.args());
     return Object.freeze(args);
-  }
-}
-
-/** Copy the members of an object; getters stay getters. */
-function copyMembers(to: object, from: object): void {
-  for (const name of Object.keys(from)) {
-    const descriptor = Object.getOwnPropertyDescriptor(from, name);
-    if (descriptor?.get === undefined) setMember(to, name, descriptor?.value);
-    else Object.defineProperty(to, name, descriptor);
   }
 }
 

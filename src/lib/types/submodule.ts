@@ -7,6 +7,8 @@
  */
 import { Blueprint, type Prepared } from "../core/blueprint.ts";
 import { Def, isGroup } from "../core/definition.ts";
+import type { Extension } from "../core/evaluate.ts";
+import { locOf } from "../core/loc.ts";
 import { type ModuleLike, ModuleRecord } from "../core/module.ts";
 import { Property, priority } from "../core/property.ts";
 import { GroupSchema, OptionSchema } from "../core/schema.ts";
@@ -90,13 +92,17 @@ function asImport(def: Def): ModuleLike {
 }
 
 /** What `extendModules` is inside a submodule: the same instance, with more modules. */
-function extender(spec: ScopeSpec): (more: { readonly modules: readonly ModuleLike[] }) => object {
-  return ({ modules }) => {
-    const { blueprint } = spec;
-    const scope = scopeOf({
+function extender(spec: ScopeSpec): (more: Extension) => object {
+  return ({ modules = [], specialArgs, prefix }) => {
+    const { blueprint, context } = spec;
+    const more: ScopeSpec = {
       ...spec,
       blueprint: new Blueprint([...blueprint.modules, ...modules], blueprint.expectedClass),
-    });
+      context:
+        specialArgs === undefined ? context : { ...context, specialArgs: { ...context.specialArgs, ...specialArgs } },
+      loc: prefix === undefined ? spec.loc : locOf(prefix),
+    };
+    const scope = scopeOf(more);
     return {
       get config(): object {
         return scope.config;
@@ -104,6 +110,11 @@ function extender(spec: ScopeSpec): (more: { readonly modules: readonly ModuleLi
       get options(): object {
         return scope.root.view();
       },
+      get _module(): object {
+        return scope.internalConfig;
+      },
+      class: blueprint.expectedClass ?? null,
+      extendModules: extender(more),
     };
   };
 }
