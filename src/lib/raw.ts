@@ -12,7 +12,10 @@ export { Change, EachValue, LiteralValue, Property, type PropertyKind, UnsetValu
 export type { Type } from "./core/type.ts";
 export { aliasModule, mergedModule, removedModule, renamedModule } from "./renames.ts";
 export { attrTag, coercedTo, either, functionTo, nullOr, oneOf } from "./types/choices.ts";
-export { attrsOf, lazyAttrsOf, listOf, nonEmptyListOf } from "./types/containers.ts";
-export { anything, attrs, json, raw, unspecified } from "./types/free.ts";
+export { attrListWith } from "./types/attr-list.ts";
+export { attrsOf, attrsWith, lazyAttrsOf, listOf, nonEmptyListOf } from "./types/containers.ts";
+export { deferredModule, deferredModuleWith } from "./types/deferred.ts";
+export { anything, attrs, json, raw, serializableValueWith, unspecified } from "./types/free.ts";
+export { externalPath, path, pathInStore, pathWith } from "./types/paths.ts";
 export * from "./types/scalar.ts";
 export { submodule } from "./types/submodule.ts";

@@ -9,12 +9,14 @@ import type { OptionDecl } from "../core/option.ts";
 import type { Type } from "../core/type.ts";
 import type * as d from "../typed/descriptors.ts";
 import type { AnyModule, ScopeOf, SubArgs } from "../typed/modules.ts";
+import { attrListWith } from "../types/attr-list.ts";
 import * as choices from "../types/choices.ts";
 import * as containers from "../types/containers.ts";
-import { deferredModule } from "../types/deferred.ts";
+import { deferredModule, deferredModuleWith } from "../types/deferred.ts";
 import * as free from "../types/free.ts";
 import { jsonSchema } from "../types/json-schema.ts";
 import * as lists from "../types/lists.ts";
+import * as paths from "../types/paths.ts";
 import * as scalar from "../types/scalar.ts";
 import { type SubmoduleSettings, submodule } from "../types/submodule.ts";
 import { checkTree } from "./declarations.ts";
@@ -45,6 +47,22 @@ function build<B>(modules: readonly ModuleRecord[], settings?: SubmoduleSettings
   const type = submodule(modules, settings);
   // `Object.assign` would turn the lazy description into a value.
   return Object.defineProperties(methods, Object.getOwnPropertyDescriptors(type)) as unknown as B;
+}
+
+/** What `attrListWith` takes. */
+interface AttrListSpec<E extends d.OptionType> {
+  readonly elemType: E;
+}
+interface AttrListAsAttrs<E extends d.OptionType, R> extends AttrListSpec<E> {
+  readonly asAttrs: true;
+  readonly mergeAttrValues?: (name: string, values: readonly d.Val<E>[]) => R;
+}
+function attrListWithOf<E extends d.OptionType, R = readonly d.Val<E>[]>(
+  settings: AttrListAsAttrs<E, R>,
+): d.AttrListAs<E, { readonly [name: string]: R }>;
+function attrListWithOf<E extends d.OptionType>(settings: AttrListSpec<E>): d.AttrListOf<E>;
+function attrListWithOf({ elemType, ...rest }: AttrListSpec<d.OptionType>): d.OptionType {
+  return as(attrListWith(inner(elemType), rest));
 }
 
 /** All option types. */
@@ -91,10 +109,18 @@ export const t = {
   /** A TCP or UDP port. */
   port: as<d.Int>(scalar.port),
   /** An absolute path; things in the store are given as themselves and read as their path. */
-  path: as<d.Path>(scalar.path),
+  path: as<d.Path>(paths.path),
+  /** A path in the store; reading gives its text. */
+  pathInStore: as<d.Path>(paths.pathInStore),
+  /** An absolute path that is not in the store, and so not a part of the machine: a secret, a device. */
+  externalPath: as<d.Scalar<string>>(paths.externalPath),
+  /** A path that has to be absolute or relative, in the store or elsewhere; what is left out is left open. */
+  pathWith: (settings: paths.PathSettings): d.Path => as(paths.pathWith(settings)),
 
   enum: <const E extends readonly (string | number | boolean | null)[]>(values: E): d.Enum<E[number]> =>
     as(scalar.enumOf(values)),
+  /** Values of some format that `typeName` names: like `t.json`, but without `null` if `nullable` is false. */
+  serializableValueWith: (settings: free.SerializableSettings): d.Json => as(free.serializableValueWith(settings)),
   /** Any JSON value; sets and lists are merged deeply. */
   json: as<d.Json>(free.json),
   /**
@@ -115,6 +141,13 @@ export const t = {
     as(scalar.opaque(description, check)),
   /** Modules, to be evaluated by whoever reads the option. */
   deferredModule: as<d.DeferredModule>(deferredModule),
+  /** The same, with modules that are always among them and whose options are documented. */
+  deferredModuleWith: (settings: { readonly staticModules?: readonly AnyModule[] }): d.DeferredModule =>
+    as(deferredModuleWith((settings.staticModules ?? []) as unknown as readonly ModuleRecord[])),
+  /** An option, as `mkOption` declares one; one definition only. */
+  optionDeclaration: as<d.Scalar<d.AnyOption>>(scalar.optionDeclaration),
+  /** An option type; several are combined as those of an option that is declared several times. */
+  optionType: as<d.Scalar<d.OptionType>>(scalar.optionType),
 
   listOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(containers.listOf(inner(element))),
   nonEmptyListOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(containers.nonEmptyListOf(inner(element))),
@@ -138,6 +171,17 @@ export const t = {
    */
   namedListOf: <E extends d.OptionType>(element: E): d.CoercedTo<d.AttrsOf<E>, d.ListOf<E>> =>
     as(lists.namedListOf(inner(element))),
+  /**
+   * A list of sets with one name each, for names that may be there more than once in an order that matters. Sets with
+   * any number of names are definitions as well; priorities count by name.
+   */
+  attrListOf: <E extends d.OptionType>(element: E): d.AttrListOf<E> => as(attrListWith(inner(element))),
+  /** The same; with `asAttrs` it is read as a set, and `mergeAttrValues` makes one of the values of a name. */
+  attrListWith: attrListWithOf,
+  /** `attrsOf`, or with `lazy` `lazyAttrsOf`, whose names documentation calls `<placeholder>`. */
+  attrsWith: <E extends d.OptionType>(
+    settings: { readonly elemType: E } & containers.AttrsSettings,
+  ): d.AttrsOf<E> => as(containers.attrsWith(inner(settings.elemType), settings)),
   attrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.attrsOf(inner(element))),
   /** Like `attrsOf`, but conditions of elements are left alone until the element is read. */
   lazyAttrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.lazyAttrsOf(inner(element))),

@@ -74,6 +74,10 @@ export interface AttrsOf<out E> extends OptionType {
   readonly [$kind]: "attrs";
   readonly [$elem]: E;
 }
+/** A list of sets with one name each, whose order matters. */
+export interface AttrListOf<out E> extends CoercedTo<AttrsOf<E>, ListOf<AttrsOf<E>>> {}
+/** The same, read as `V`. */
+export interface AttrListAs<out E, out V> extends CoercedTo<Either<AttrsOf<E>, ListOf<AttrsOf<E>>>, Scalar<V, never>> {}
 /** `null`, or a value of another type. */
 export interface NullOr<out E> extends OptionType {
   readonly [$kind]: "null";

@@ -15,6 +15,7 @@ import {
   isPrimitive,
   makeType,
   mergeOne,
+  noCombination,
   phrase,
   type Type,
 } from "../core/type.ts";
@@ -44,6 +45,7 @@ export function nullOr(element: Type): Type {
         const both = combineTypes(own as Type, other as Type);
         return both === undefined ? undefined : nullOr(both);
       },
+      reason: (own, other) => noCombination(own as Type, other as Type),
     },
     subModules: element.subModules,
     withSubModules: (modules) => nullOr(element.withSubModules(modules)),

@@ -37,6 +37,7 @@ export function submodule(modules: readonly ModuleLike[], settings: SubmoduleSet
       name: "submodule",
       payload: { modules, settings },
       combine: (own, other) => combine(own as Payload, other as Payload),
+      reason: (own, other) => conflictOf((own as Payload).settings, (other as Payload).settings),
     },
     subModules: modules,
     withSubModules: (others) => submodule(others, settings),
@@ -119,19 +120,30 @@ function extender(spec: ScopeSpec): (more: Extension) => object {
   };
 }
 
+/** A setting that only one of them has is that of both. */
 function combine(own: Payload, other: Payload): Type | undefined {
   const a = own.settings;
   const b = other.settings;
-  if (a.class !== undefined && b.class !== undefined && a.class !== b.class) return undefined;
-  if (a.description !== undefined && b.description !== undefined && a.description !== b.description) return undefined;
-  const shared = Object.keys(a.specialArgs ?? {}).some((key) => key in (b.specialArgs ?? {}));
-  return shared
+  return conflictOf(a, b) !== undefined
     ? undefined
     : submodule([...own.modules, ...other.modules], {
         ...b,
         ...a,
         specialArgs: { ...b.specialArgs, ...a.specialArgs },
       });
+}
+
+/** What two submodule types cannot both be. */
+function conflictOf(a: SubmoduleSettings, b: SubmoduleSettings): string | undefined {
+  for (const name of ["class", "description"] as const) {
+    const [own, other] = [a[name], b[name]];
+    if (own !== undefined && other !== undefined && own !== other)
+      return `a submoduleWith option is declared multiple times with conflicting ${name} values ${JSON.stringify(own)} and ${JSON.stringify(other)}`;
+  }
+  const shared = Object.keys(a.specialArgs ?? {}).filter((key) => key in (b.specialArgs ?? {}));
+  if (shared.length === 0) return undefined;
+  const shown = shared.map((key) => JSON.stringify(key)).join(" and ");
+  return `a submoduleWith option is declared multiple times with the same specialArgs ${shown}`;
 }
 
 /** The arguments of a submodule that no definition has made yet. */
