@@ -121,6 +121,20 @@ export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec
   return evaluation as unknown as Evaluation<ScopeOf<M>>;
 }
 
+/**
+ * Say which file a module comes from, for modules that were made without one: problems name that file. A module
+ * that knows its own place keeps it. NixOS: `lib.setDefaultModuleLocation`.
+ *
+ * @example
+ * import { defineModule, setDefaultModuleLocation } from "osmod/lib";
+ *
+ * export const generated = setDefaultModuleLocation("hosts.csv", defineModule({}));
+ */
+export function setDefaultModuleLocation<S>(file: string, module: Module<S>): Module<S> {
+  const imports = [module as unknown as ModuleLike];
+  return new ModuleRecord({ imports }, new Origin(file), true) as unknown as Module<S>;
+}
+
 /** True for what `defineModule` and `dataModule` return. */
 export function isModule(value: unknown): value is AnyModule {
   return value instanceof ModuleRecord;

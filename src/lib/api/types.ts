@@ -179,9 +179,8 @@ export const t = {
   /** The same; with `asAttrs` it is read as a set, and `mergeAttrValues` makes one of the values of a name. */
   attrListWith: attrListWithOf,
   /** `attrsOf`, or with `lazy` `lazyAttrsOf`, whose names documentation calls `<placeholder>`. */
-  attrsWith: <E extends d.OptionType>(
-    settings: { readonly elemType: E } & containers.AttrsSettings,
-  ): d.AttrsOf<E> => as(containers.attrsWith(inner(settings.elemType), settings)),
+  attrsWith: <E extends d.OptionType>(settings: { readonly elemType: E } & containers.AttrsSettings): d.AttrsOf<E> =>
+    as(containers.attrsWith(inner(settings.elemType), settings)),
   attrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.attrsOf(inner(element))),
   /** Like `attrsOf`, but conditions of elements are left alone until the element is read. */
   lazyAttrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.lazyAttrsOf(inner(element))),

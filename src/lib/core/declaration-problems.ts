@@ -3,7 +3,7 @@
  */
 import { problem } from "../../problems/index.ts";
 import { type ConfigError, configError } from "../config-error.ts";
-import { type Loc, showLoc } from "./loc.ts";
+import { type Loc, showLoc, showPath } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
 import { article, declared } from "./problems.ts";
@@ -94,6 +94,30 @@ export function optionInside(origin: Origin, where: string, loc?: Loc): ConfigEr
       message: `an option stands inside ${where}`,
       sites: [origin.site({ label: "declared here" })],
       fix: "declare options in groups, and for options inside an option give it the type t.submodule({ … }).",
+    }),
+  );
+}
+
+/** Reading what only takes definitions. */
+export function optionSink(origin: Origin): ConfigError {
+  return configError(
+    problem({
+      code: "option-sink",
+      message: "an option that stands for undeclared ones cannot be read",
+      sites: [origin.site({ label: "declared here" })],
+      fix: "import the module that declares the option, or do not read it.",
+    }),
+  );
+}
+
+/** A package that the set does not have. */
+export function packageUnknown(path: readonly string[], pkgsText: string, origin: Origin): ConfigError {
+  return configError(
+    problem({
+      code: "package-unknown",
+      message: `${showPath(path)} cannot be found in ${pkgsText}`,
+      sites: [origin.site({ label: "declared here" })],
+      fix: `name a package that ${pkgsText} has: mkPackageOption(${pkgsText}, name, { default: … }).`,
     }),
   );
 }

@@ -84,7 +84,10 @@ export class OptionNode extends Cell {
     const { schema } = this;
     if (schema.conflict !== undefined) throw schema.error(this.loc);
     const { aliasOf } = schema;
-    if (aliasOf !== undefined) return this.scope.valueAt(aliasOf);
+    if (aliasOf !== undefined) {
+      const value = this.scope.valueAt(aliasOf);
+      return schema.apply === undefined ? value : schema.apply(value);
+    }
     if (schema.readOnly && this.raw.length > 1) throw optionReadOnly(this.loc, this.raw);
     const at = { loc: this.loc, context: this.scope.context };
     const value = mergeSurvivors(at, schema.type, this.survivors(), this);

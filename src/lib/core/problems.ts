@@ -240,6 +240,18 @@ export function conditionNotBoolean(origin: Origin | undefined, value: unknown):
   );
 }
 
+/** What `mkAssert` insists on and is not so. */
+export function assertionFailed(origin: Origin, message: string): ConfigError {
+  return configError(
+    problem({
+      code: "assertion-failed",
+      message: `failed assertion: ${message}`,
+      sites: [origin.site({ label: "insists on it" })],
+      fix: "change what the message names, or make the definition conditional with mkIf.",
+    }),
+  );
+}
+
 // ------------------------------------------------------------------ groups and unknown options
 
 /** Definitions for an option that nobody declares. */
@@ -263,6 +275,19 @@ export function optionUnknown(
     notes: note === undefined ? [] : [note],
     fix,
   });
+}
+
+/** A rename to an option that nobody declares. */
+export function renameTarget(from: readonly string[], to: readonly string[], origin: Origin | undefined): ConfigError {
+  return configError(
+    problem({
+      code: "rename-target",
+      option: showPath(to),
+      message: `${showPath(from)} is another name of ${showPath(to)}, which does not exist`,
+      sites: origin === undefined ? [] : [origin.site({ label: "renamed here" })],
+      fix: `correct the new name, or import the module that declares ${showPath(to)}.`,
+    }),
+  );
 }
 
 /** A value where a group of options is. */
@@ -291,6 +316,32 @@ export function readTooEarly(path: string, origin: Origin | undefined): ConfigEr
       message: `${path} is read while definitions are still being collected`,
       sites: origin === undefined ? [] : [origin.site()],
       fix: `read it inside a thunk: () => … ${path} …`,
+    }),
+  );
+}
+
+/** Something else where an option of `options` is wanted. */
+export function notAnOption(value: unknown, origin: Origin): ConfigError {
+  return configError(
+    problem({
+      code: "option-kind",
+      message: `expected an option, got ${kindOf(value)}`,
+      sites: [origin.site()],
+      fix: "give the option itself, not its value or its group: options.a.b, not config.a.b.",
+    }),
+  );
+}
+
+/** An option of another type than `attrsOf`. */
+export function notAttrsOf(loc: Loc, description: string, origin: Origin): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "option-kind",
+      option,
+      message: `${option} is ${article(description)}, and has no names with priorities of their own`,
+      sites: [origin.site()],
+      fix: "give an option of type t.attrsOf(…) or t.lazyAttrsOf(…).",
     }),
   );
 }

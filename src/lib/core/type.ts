@@ -79,7 +79,7 @@ export interface DocumentedOption {
 export interface DocumentedDeclaration
   extends Pick<
     OptionDecl,
-    "internal" | "visible" | "readOnly" | "description" | "example" | "defaultText" | "hasDefault"
+    "internal" | "visible" | "readOnly" | "description" | "example" | "defaultText" | "hasDefault" | "relatedPackages"
   > {
   readonly default: unknown;
   readonly type: Type;

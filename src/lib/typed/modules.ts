@@ -6,8 +6,8 @@
  * initialiser never mentions `config`), so two modules may refer to each other's options without a circular type.
  */
 import type {
-  Anything,
   AnyOption,
+  Anything,
   AttrsOf,
   Bool,
   Group,

@@ -215,8 +215,18 @@ export function attrTag(tags: { readonly [tag: string]: OptionDecl }): Type {
 }
 
 function documented(decl: OptionDecl): Omit<DocumentedDeclaration, "type" | "files"> {
-  const { internal, visible, readOnly, description, example, defaultText, hasDefault } = decl;
-  return { internal, visible, readOnly, description, example, defaultText, hasDefault, default: decl.fields.default };
+  const { internal, visible, readOnly, description, example, defaultText, hasDefault, relatedPackages, fields } = decl;
+  return {
+    internal,
+    visible,
+    readOnly,
+    description,
+    example,
+    defaultText,
+    hasDefault,
+    relatedPackages,
+    default: fields.default,
+  };
 }
 
 /** The tag's own option decides: default, read-only and `apply` included. */

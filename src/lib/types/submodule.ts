@@ -204,5 +204,6 @@ export function documentedOption(schema: OptionSchema): DocumentedOption["option
     internal: schema.first("internal"),
     visible: schema.first("visible"),
     readOnly: schema.readOnly,
+    relatedPackages: schema.first("relatedPackages"),
   };
 }
