@@ -34,7 +34,7 @@ import type { OptionView } from "../typed/modules.ts";
  * @see mkAliasAndWrapDefsWithPriority to keep their priority.
  */
 export function mkAliasDefinitions<X>(option: OptionView<unknown>): Wrapped<X> {
-  return mkAliasAndWrapDefinitions((definitions) => definitions as Later<X>, option);
+  return aliased((definitions) => definitions as Later<X>, optionOf(option, mkAliasDefinitions));
 }
 
 /**
@@ -45,9 +45,7 @@ export function mkAliasAndWrapDefinitions<X>(
   wrap: (definitions: Wrapped<never>) => Later<X>,
   option: OptionView<unknown>,
 ): Wrapped<X> {
-  const node = optionOf(option, mkAliasAndWrapDefinitions);
-  const definitions = new Property("merge", () => node.survivors().defs.map(asProperty)) as unknown as Wrapped<never>;
-  return new Property("if", wrap(definitions), () => hasDefinitions(node)) as unknown as Wrapped<X>;
+  return aliased(wrap, optionOf(option, mkAliasAndWrapDefinitions));
 }
 
 /**
@@ -155,6 +153,11 @@ export function mergeAttrDefinitionsWithPrio<E>(option: OptionView<{ readonly [n
  */
 export function showOptionWithDefLocs(option: OptionView<unknown>): string {
   return [`${showPath(option.path)}, with values defined in:`, ...option.files.map((file) => `  - ${file}`)].join("\n");
+}
+
+function aliased<X>(wrap: (definitions: Wrapped<never>) => Later<X>, node: OptionNode): Wrapped<X> {
+  const definitions = new Property("merge", () => node.survivors().defs.map(asProperty)) as unknown as Wrapped<never>;
+  return new Property("if", wrap(definitions), () => hasDefinitions(node)) as unknown as Wrapped<X>;
 }
 
 /** What is left of a definition once it has won: its value, from the same place. */

@@ -2,11 +2,12 @@
  * Declaring options.
  */
 
-import { optionSink, packageUnknown } from "../core/declaration-problems.ts";
+import { optionField, optionSink, packageUnknown } from "../core/declaration-problems.ts";
 import { DocText } from "../core/doc-text.ts";
 import { showPath } from "../core/loc.ts";
 import { OptionDecl, type Visibility } from "../core/option.ts";
 import { Origin } from "../core/origin.ts";
+import { nearest } from "../core/suggest.ts";
 import { makeType, type Type } from "../core/type.ts";
 import type {
   Bool,
@@ -65,9 +66,25 @@ export interface OptionSpec<D extends OptionType, A> {
  */
 export function mkOption<D extends OptionType, A = NotApplied>(spec: OptionSpec<D, A>): OptionFor<D, Later<A>> {
   const { type, apply, ...rest } = spec;
+  const origin = Origin.capture(mkOption);
+  for (const name of Object.keys(rest))
+    if (!optionFields.includes(name)) throw optionField(origin, name, nearest(name, optionFields));
   const fields = { ...rest, type: type as unknown as Type, apply: apply as ((value: unknown) => unknown) | undefined };
-  return checkOption(new OptionDecl(fields, Origin.capture(mkOption))) as unknown as OptionFor<D, Later<A>>;
+  return checkOption(new OptionDecl(fields, origin)) as unknown as OptionFor<D, Later<A>>;
 }
+
+const optionFields: readonly string[] = [
+  "type",
+  "default",
+  "defaultText",
+  "description",
+  "example",
+  "apply",
+  "readOnly",
+  "internal",
+  "visible",
+  "relatedPackages",
+] satisfies readonly (keyof OptionSpec<OptionType, unknown>)[];
 
 /** Declare an option that switches something on; off by default. */
 export function mkEnableOption(what: string): Option<Bool> {

@@ -3,12 +3,15 @@
  *
  * Each entry pairs a type of the evaluator with the descriptor that stands for it at compile time.
  */
+
+import { coercedSubmodule } from "../core/declaration-problems.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 import { ModuleRecord } from "../core/module.ts";
 import type { OptionDecl } from "../core/option.ts";
+import { Origin } from "../core/origin.ts";
 import type { Type } from "../core/type.ts";
 import type * as d from "../typed/descriptors.ts";
-import type { AnyModule, ScopeOf, SubArgs } from "../typed/modules.ts";
+import type { AnyModule, Internal, ScopeOf, SubArgs } from "../typed/modules.ts";
 import { attrListWith } from "../types/attr-list.ts";
 import * as choices from "../types/choices.ts";
 import * as containers from "../types/containers.ts";
@@ -26,7 +29,7 @@ const as = <D>(type: Type): D => type as unknown as D;
 const inner = (type: d.OptionType): Type => type as unknown as Type;
 
 /** A function that defines options of a submodule from the submodule's own scope. */
-type SubConfig<O> = (args: SubArgs<O>) => d.Wrapped<d.Group<O>>;
+type SubConfig<O> = (args: SubArgs<O>) => d.Wrapped<d.Group<O & Internal>>;
 
 /** A submodule to which definitions and defaults may be added. */
 export interface SubmoduleType<O> extends d.Submodule<O> {
@@ -191,17 +194,23 @@ export const t = {
   oneOf: <const E extends readonly [d.OptionType, ...d.OptionType[]]>(types: E): d.Either<E[number], E[number]> =>
     as(choices.oneOf(types as unknown as readonly [Type, ...Type[]])),
   /** A value of type `to`, or one of type `from`, which is converted. */
-  coercedTo: <F extends d.OptionType, T extends d.OptionType>(
+  coercedTo: function coercedTo<F extends d.OptionType, T extends d.OptionType>(
     from: F,
     convert: (value: d.Val<F>) => d.Val<T> | d.In<T>,
     to: T,
-  ): d.CoercedTo<F, T> => as(choices.coercedTo(inner(from), convert as (value: unknown) => unknown, inner(to))),
+  ): d.CoercedTo<F, T> {
+    const { subModules, description } = inner(from);
+    if (subModules !== undefined) throw coercedSubmodule(Origin.capture(coercedTo), description);
+    return as(choices.coercedTo(inner(from), convert as (value: unknown) => unknown, inner(to)));
+  },
   /** A function; what all definitions return is merged. Definitions are given as `literal(f)`. */
   functionTo: <E extends d.OptionType, A = unknown>(result: E): d.FunctionTo<E, A> =>
     as(choices.functionTo(inner(result))),
   /** Exactly one of several tagged options. */
-  attrTag: <O extends { readonly [tag: string]: d.AnyOption }>(tags: O): d.AttrTag<O> =>
-    as(choices.attrTag(tags as unknown as { readonly [tag: string]: OptionDecl })),
+  attrTag: function attrTag<O extends { readonly [tag: string]: d.AnyOption }>(tags: O): d.AttrTag<O> {
+    checkTree(tags, attrTag);
+    return as(choices.attrTag(tags as unknown as { readonly [tag: string]: OptionDecl }));
+  },
 
   /** One definition only. */
   uniq: <T extends d.OptionType>(type: T): T => as(scalar.unique("", inner(type))),

@@ -12,19 +12,24 @@
  * argument that is a member costs what any member costs.
  */
 import { setMember } from "./definition.ts";
+import { Origin } from "./origin.ts";
 import { argumentTooEarly, argumentUndefined } from "./problems.ts";
 import type { Scope } from "./scope.ts";
 import { nearest } from "./suggest.ts";
 
 const scopes = new WeakMap<object, Scope>();
 
-const lookUp: object = new Proxy(Object.freeze({}), {
-  get(target, name, receiver) {
-    const scope = scopes.get(receiver as object);
-    if (typeof name !== "string" || scope === undefined || name in target) return Reflect.get(target, name) as unknown;
-    return argument(scope, name, receiver as object);
-  },
-});
+const lookUp: object = new Proxy(Object.freeze({}), { get: find });
+
+function find(target: object, name: string | symbol, receiver: unknown): unknown {
+  const scope = scopes.get(receiver as object);
+  if (typeof name !== "string" || scope === undefined || name in target) return Reflect.get(target, name);
+  if (scope.collecting) throw argumentTooEarly(scope.loc, name, Origin.capture(find));
+  const given = scope.hasArguments ? (scope.internal.option("args").force() as object) : {};
+  if (Object.hasOwn(given, name)) return (given as Record<string, unknown>)[name];
+  const near = nearest(name, [...Object.keys(receiver as object), ...Object.keys(given)]);
+  throw argumentUndefined(scope.loc, name, near, Origin.capture(find));
+}
 
 /** An argument object for the functions of a scope's modules, still without members. */
 export function argumentsOf(scope: Scope): object {
@@ -40,12 +45,4 @@ export function copyMembers(to: object, from: object): void {
     if (descriptor?.get === undefined) setMember(to, name, descriptor?.value);
     else Object.defineProperty(to, name, descriptor);
   }
-}
-
-/** The value of `_module.args.<name>`. */
-function argument(scope: Scope, name: string, args: object): unknown {
-  if (scope.collecting) throw argumentTooEarly(scope.loc, name);
-  const given = scope.hasArguments ? (scope.internal.option("args").force() as object) : {};
-  if (Object.hasOwn(given, name)) return (given as Record<string, unknown>)[name];
-  throw argumentUndefined(scope.loc, name, nearest(name, [...Object.keys(args), ...Object.keys(given)]));
 }

@@ -85,6 +85,30 @@ export function declaredTypeInvalid(origin: Origin, value: unknown, isOption: bo
   );
 }
 
+/** A conversion from a type that has options of its own. */
+export function coercedSubmodule(origin: Origin, description: string): ConfigError {
+  return configError(
+    problem({
+      code: "option-type-invalid",
+      message: `what is converted cannot have options of its own, and ${article(description)} has`,
+      sites: [origin.site({ label: "made here" })],
+      fix: "convert from t.attrs or t.json, or take both with t.either.",
+    }),
+  );
+}
+
+/** A part that options do not have. */
+export function optionField(origin: Origin, name: string, near: readonly string[]): ConfigError {
+  return configError(
+    problem({
+      code: "option-field",
+      message: `an option has no ${name}`,
+      sites: [origin.site({ label: "declared here" })],
+      fix: near.length === 0 ? "remove it." : `did you mean ${near[0]}?`,
+    }),
+  );
+}
+
 /** An option where no option can be. */
 export function optionInside(origin: Origin, where: string, loc?: Loc): ConfigError {
   return configError(

@@ -5,7 +5,7 @@ import { Cell, Computation } from "./cell.ts";
 import { Def, isChange, peel, resolve, type Survivors, strongest } from "./definition.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import { mergeSurvivors } from "./merge.ts";
-import { unknownOrigin } from "./origin.ts";
+import { type Origin, unknownOrigin } from "./origin.ts";
 import { effectivePriority, optionReadOnly, readTooEarly } from "./problems.ts";
 import { Property, priority, UnsetValue } from "./property.ts";
 import type { OptionSchema } from "./schema.ts";
@@ -188,10 +188,15 @@ function makeView(node: OptionNode): object {
   add("definitions", () => node.survivors().defs.map((def) => ({ value: def.value, at: def.origin.toString() })));
   add("files", () => node.survivors().defs.map((def) => def.origin.file));
   Object.defineProperty(view, "declarations", { enumerable: true, get: () => node.schema.files });
+  Object.defineProperty(view, "declarationPositions", { enumerable: true, get: () => positions(node.schema.origins) });
   Object.defineProperty(view, "type", { enumerable: true, get: () => node.schema.type });
   Object.defineProperty(view, "description", { enumerable: true, get: () => node.schema.first("description") });
   nodes.set(view, node);
   return Object.freeze(view);
+}
+
+function positions(origins: readonly Origin[]): readonly object[] {
+  return origins.map(({ file, line, column }) => ({ file, line, column }));
 }
 
 const nodes = new WeakMap<object, OptionNode>();

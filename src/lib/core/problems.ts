@@ -385,12 +385,13 @@ export function moduleClass(origin: Origin, own: string, expected: string): Conf
 }
 
 /** An argument that modules give, read before they have spoken. */
-export function argumentTooEarly(loc: Loc | undefined, name: string): ConfigError {
+export function argumentTooEarly(loc: Loc | undefined, name: string, origin: Origin): ConfigError {
   return configError(
     problem({
       code: "argument-too-early",
       option: showLoc(argumentLoc(loc, name)),
       message: `the module argument ${name} is read while definitions are still being collected`,
+      sites: [origin.site()],
       notes: [`It is none of specialArgs, so a module may define it as ${showLoc(argumentLoc(loc, name))}.`],
       fix: `read it inside a thunk, (args) => … () => args.${name} …, or give it as one of specialArgs.`,
     }),
@@ -398,12 +399,18 @@ export function argumentTooEarly(loc: Loc | undefined, name: string): ConfigErro
 }
 
 /** An argument that nobody gives. */
-export function argumentUndefined(loc: Loc | undefined, name: string, near: readonly string[]): ConfigError {
+export function argumentUndefined(
+  loc: Loc | undefined,
+  name: string,
+  near: readonly string[],
+  origin: Origin,
+): ConfigError {
   return configError(
     problem({
       code: "argument-undefined",
       option: showLoc(argumentLoc(loc, name)),
       message: `the module argument ${name} is read, but nobody gives it`,
+      sites: [origin.site()],
       notes: near.length === 0 ? [] : [`There is ${near.join(", ")}.`],
       fix: `define ${showLoc(argumentLoc(undefined, name))} in a module, or give ${name} as one of specialArgs.`,
     }),

@@ -19,9 +19,10 @@ import { internalSchema } from "./internal.ts";
 import { Loc, names, showLoc } from "./loc.ts";
 import type { Entry } from "./module.ts";
 import type { OptionNode } from "./node.ts";
-import { type Origin, unknownOrigin } from "./origin.ts";
+import { OptionDecl } from "./option.ts";
+import { Origin } from "./origin.ts";
 import { definitionNotGroup, optionUnknown, wrapperAtGroup } from "./problems.ts";
-import { LiteralValue, Property, priority } from "./property.ts";
+import { Property, priority } from "./property.ts";
 import { GroupSchema, OptionSchema, optionAt } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 import type { Context, Type } from "./type.ts";
@@ -89,7 +90,7 @@ export class Scope {
   get internal(): GroupNode {
     if (this.#internal === undefined) {
       this.#internal = new GroupNode(this, internalSchema, new Loc(this.loc, "_module"));
-      this.#internal.add("specialArgs", new Def(new LiteralValue(this.context.specialArgs), unknownOrigin));
+      this.#internal.add("specialArgs", new Def(this.context.specialArgs, new Origin("specialArgs")));
     }
     return this.#internal;
   }
@@ -273,7 +274,11 @@ export class Scope {
     const problems = [...byPath.values()].map((items) => {
       const [{ group, name }] = items as [Unmatched];
       const near = nearest(name, [...group.schema.children.keys()]);
-      const note = this.root.schema.children.size === 0 ? "No module declares any option here." : undefined;
+      const note = items.some(({ def }) => def.value instanceof OptionDecl)
+        ? "It is defined as an option: declarations go into the module's `options`, not into its `config`."
+        : this.root.schema.children.size === 0
+          ? "No module declares any option here."
+          : undefined;
       return optionUnknown(
         [...names(group.loc), name],
         items.map(({ def }) => def),

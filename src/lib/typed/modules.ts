@@ -24,6 +24,12 @@ import type {
 
 declare const $scope: unique symbol;
 
+/** A place in a file. */
+export interface Position {
+  readonly file: string;
+  readonly line: number | undefined;
+  readonly column: number | undefined;
+}
 /** What is known about one option, besides its value. Everything is lazy: read it inside thunks. */
 export interface OptionView<out V> {
   readonly value: V;
@@ -37,6 +43,10 @@ export interface OptionView<out V> {
   readonly files: readonly string[];
   /** The files that declare the option. */
   readonly declarations: readonly string[];
+  /** Where in these files. */
+  readonly declarationPositions: readonly Position[];
+  /** The type that all declarations have together; its `description` is what documentation shows. */
+  readonly type: OptionType & { readonly name: string; readonly description: string };
   readonly path: readonly string[];
 }
 /** The tree of option views. */
