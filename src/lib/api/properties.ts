@@ -109,7 +109,13 @@ export function mkDefinition<X>(definition: {
 }): Wrapped<X> {
   const { file, line, value } = definition;
   const origin = new Origin(file, line);
-  return new Property("definition", value, origin, origin) as unknown as Wrapped<X>;
+  return new Property("definition", placed(value, origin), origin, origin) as unknown as Wrapped<X>;
+}
+
+/** Wrappers inside say where they were called; the definition's own file is what counts. */
+function placed(value: unknown, origin: Origin): unknown {
+  if (!(value instanceof Property)) return value;
+  return new Property(value.kind, placed(value.content, origin), value.argument, origin);
 }
 
 /**

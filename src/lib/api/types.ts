@@ -175,8 +175,8 @@ export const t = {
   namedListOf: <E extends d.OptionType>(element: E): d.CoercedTo<d.AttrsOf<E>, d.ListOf<E>> =>
     as(lists.namedListOf(inner(element))),
   /**
-   * A list of sets with one name each, for names that may be there more than once in an order that matters. Sets with
-   * any number of names are definitions as well; priorities count by name.
+   * A list of sets with one name each, for names that may be there more than once in an order that matters. Priorities
+   * count by name. In data files, a set with any number of names is a definition as well.
    */
   attrListOf: <E extends d.OptionType>(element: E): d.AttrListOf<E> => as(attrListWith(inner(element))),
   /** The same; with `asAttrs` it is read as a set, and `mergeAttrValues` makes one of the values of a name. */
