@@ -171,6 +171,21 @@ describe("_module", () => {
     );
   });
 
+  it("may say it after functions were given the configuration, which has the other names nevertheless", () => {
+    const reader = defineModule<Options & Others<Str>>({
+      config: ({ config }) => define({ text: () => `${config["n"]} of ${Object.keys(config).includes("n")}` }),
+    });
+    const late = defineModule<Options>({ config: { _module: { freeformType: t.attrsOf(t.str) } } });
+    const evaluation = evaluate(reader, late, dataModule("x.json", { n: "1" }));
+    expect(evaluation.options.text.value).toBe("1 of true");
+  });
+
+  it("is as much of a problem as the configuration where an option does not exist", () => {
+    const evaluation = evaluate(dataModule("x.json", { nonsense: 1 }));
+    expect(codeOf(() => evaluation._module.check)).toBe("option-unknown");
+    expect(codeOf(() => evaluation.options.text)).toBe("option-unknown");
+  });
+
   it("may say it for a scope whose names are inferred", () => {
     const open = using(base)
       .freeform(t.int)

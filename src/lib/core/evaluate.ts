@@ -62,12 +62,15 @@ export class RawEvaluation {
   get config(): object {
     return this.#config.force() as object;
   }
+  /** The options, after a look for unknown ones. */
   get options(): object {
+    this.scope.ensureComplete();
     return this.scope.root.view();
   }
-  /** The values of the options below `_module`. */
+  /** The values of the options below `_module`, likewise. */
   get _module(): object {
-    return this.scope.internalConfig;
+    this.scope.ensureComplete();
+    return this.scope.internal.object();
   }
   /** The class of the evaluation's modules. */
   get class(): string | null {

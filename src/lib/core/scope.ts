@@ -51,11 +51,11 @@ const noDefs: readonly Def[] = [];
 
 /** One fixpoint. */
 export class Scope {
-  readonly root: GroupNode;
+  root: GroupNode;
   /** True while modules may still say more. */
   collecting = true;
   readonly #spec: ScopeSpec;
-  readonly #prepared: Prepared;
+  #prepared: Prepared;
   #args: object | undefined;
   /** Groups that were handed out before all their members were known. */
   #unfrozen: GroupNode[] | undefined;
@@ -69,8 +69,22 @@ export class Scope {
     this.#prepared = spec.blueprint.prepare(() => this.args);
     this.root = new GroupNode(this, this.#prepared.schema, spec.loc);
     this.#distribute(this.#definitions(spec.defs ?? noDefs));
+    if (!this.#prepared.hasFreeform && this.hasFreeform) this.#startAnew();
     this.collecting = false;
     if (!this.hasFreeform) this.#freeze();
+  }
+
+  /**
+   * A free-form type that is said among the definitions is known after module functions were given a configuration that
+   * has no other names: they are called again, with one that looks for them.
+   */
+  #startAnew(): void {
+    this.#args = this.#internal = this.#unmatched = this.#problems = this.#unfrozen = undefined;
+    this.root = undefined as unknown as GroupNode;
+    const { blueprint, loc, defs } = this.#spec;
+    this.#prepared = { ...blueprint.prepare(() => this.args), hasFreeform: true };
+    this.root = new GroupNode(this, this.#prepared.schema, loc);
+    this.#distribute(this.#definitions(defs ?? noDefs));
   }
 
   get loc(): Loc | undefined {
@@ -97,12 +111,6 @@ export class Scope {
   /** Whether any module gives arguments to module functions. @internal */
   get hasArguments(): boolean {
     return this.#internal?.hasDefinition("args") === true;
-  }
-  /** The values of all options below `_module`. */
-  get internalConfig(): object {
-    // A module nobody wants is a problem here as well.
-    if (this.#problems !== undefined) throw new ConfigError(this.#problems as [Problem, ...Problem[]]);
-    return this.internal.object();
   }
   /** What module functions are called with. */
   get args(): object {

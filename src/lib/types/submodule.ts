@@ -112,7 +112,7 @@ function extender(spec: ScopeSpec): (more: Extension) => object {
         return scope.root.view();
       },
       get _module(): object {
-        return scope.internalConfig;
+        return scope.internal.object();
       },
       class: blueprint.expectedClass ?? null,
       extendModules: extender(more),
