@@ -11,7 +11,7 @@
  * One proxy is the prototype of all argument objects; it finds the scope by the object it was reached through, so an
  * argument that is a member costs what any member costs.
  */
-import { setMember } from "./definition.ts";
+import { names } from "./loc.ts";
 import { Origin } from "./origin.ts";
 import { argumentTooEarly, argumentUndefined } from "./problems.ts";
 import type { Scope } from "./scope.ts";
@@ -24,12 +24,21 @@ const lookUp: object = new Proxy(Object.freeze({}), { get: find });
 function find(target: object, name: string | symbol, receiver: unknown): unknown {
   const scope = scopes.get(receiver as object);
   if (typeof name !== "string" || scope === undefined || name in target) return Reflect.get(target, name);
+  const fact = facts[name];
+  if (fact !== undefined) return fact(scope);
   if (scope.collecting) throw argumentTooEarly(scope.loc, name, Origin.capture(find));
   const given = scope.hasArguments ? (scope.internal.option("args").force() as object) : {};
   if (Object.hasOwn(given, name)) return (given as Record<string, unknown>)[name];
   const near = nearest(name, [...Object.keys(receiver as object), ...Object.keys(given)]);
   throw argumentUndefined(scope.loc, name, near, Origin.capture(find));
 }
+
+/** What few functions ask for; a member for each in every element of every set would cost those that do not. */
+const facts: { readonly [name: string]: (scope: Scope) => unknown } = Object.assign(Object.create(null) as object, {
+  specialArgs: (scope: Scope) => scope.context.specialArgs,
+  _class: (scope: Scope) => scope.expectedClass ?? null,
+  _prefix: (scope: Scope) => names(scope.loc),
+});
 
 /** An argument object for the functions of a scope's modules, still without members. */
 export function argumentsOf(scope: Scope): object {
@@ -38,11 +47,16 @@ export function argumentsOf(scope: Scope): object {
   return args;
 }
 
-/** Copy the members of an object; getters stay getters. */
-export function copyMembers(to: object, from: object): void {
+/** Add an argument. Assignment would go through the proxy. */
+export function giveArgument(args: object, name: string, value: unknown): void {
+  Object.defineProperty(args, name, { value, enumerable: true, configurable: true });
+}
+
+/** Add the members of an object; getters stay getters. */
+export function giveArguments(args: object, from: object): void {
   for (const name of Object.keys(from)) {
     const descriptor = Object.getOwnPropertyDescriptor(from, name);
-    if (descriptor?.get === undefined) setMember(to, name, descriptor?.value);
-    else Object.defineProperty(to, name, descriptor);
+    // One that wins over another may come from a frozen object.
+    Object.defineProperty(args, name, { ...descriptor, configurable: true });
   }
 }

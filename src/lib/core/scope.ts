@@ -10,7 +10,7 @@
  */
 import type { Problem } from "../../problems/index.ts";
 import { ConfigError } from "../config-error.ts";
-import { argumentsOf, copyMembers } from "./arguments.ts";
+import { argumentsOf, giveArgument, giveArguments } from "./arguments.ts";
 import type { Blueprint, Prepared } from "./blueprint.ts";
 import { at, Cell } from "./cell.ts";
 import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
@@ -107,6 +107,10 @@ export class Scope {
       this.#internal.add("specialArgs", new Def(this.context.specialArgs, new Origin("specialArgs")));
     }
     return this.#internal;
+  }
+  /** The class that modules have to be of. @internal */
+  get expectedClass(): string | undefined {
+    return this.#spec.blueprint.expectedClass;
   }
   /** Whether any module gives arguments to module functions. @internal */
   get hasArguments(): boolean {
@@ -304,17 +308,13 @@ export class Scope {
   #makeArgs(): object {
     const args = argumentsOf(this);
     const later = (name: string, get: () => object): void => {
-      Object.defineProperty(args, name, { enumerable: true, get });
+      Object.defineProperty(args, name, { enumerable: true, configurable: true, get });
     };
     if (this.root === undefined) later("config", () => this.root.handle());
-    else setMember(args, "config", this.root.handle());
+    else giveArgument(args, "config", this.root.handle());
     later("options", () => this.root.view());
-    const { specialArgs } = this.context;
-    setMember(args, "specialArgs", specialArgs);
-    setMember(args, "_class", this.#spec.blueprint.expectedClass ?? null);
-    later("_prefix", () => names(this.loc));
-    copyMembers(args, specialArgs);
-    if (this.#spec.args !== undefined) copyMembers(args, this.#spec.args());
+    giveArguments(args, this.context.specialArgs);
+    if (this.#spec.args !== undefined) giveArguments(args, this.#spec.args());
     return Object.freeze(args);
   }
 }
