@@ -50,8 +50,7 @@ describe("module arguments", () => {
         expectTypeOf(args.testTheme.name).toEqualTypeOf<string>();
         expectTypeOf(args._prefix).toEqualTypeOf<readonly string[]>();
         // @ts-expect-error nobody declared it
-        args.testThem;
-        return define({ text: () => args.testTheme.name });
+        return define({ text: () => args.testThem.name });
       },
     });
   });
