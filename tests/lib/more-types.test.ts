@@ -341,6 +341,17 @@ describe("types", () => {
     expect(codeOf(() => t.attrTag({ a: t.int as never }))).toBe("declaration-shape");
   });
 
+  it("of choices are united: what two modules say about one choice is put together", () => {
+    const one = t.attrTag({ a: mkOption({ type: t.int, apply: (n) => n + 1 }), b: mkOption({ type: t.str }) });
+    const other = t.attrTag({ a: mkOption({ type: t.int, description: "A." }), c: mkOption({ type: t.bool }) });
+    for (const both of [mergeTypes(one, other), mergeTypes(other, one)] as readonly (OptionType | undefined)[]) {
+      expect(deep(valueOf(both as OptionType, { a: 1 }))).toEqual({ a: 2 });
+      expect(deep(valueOf(both as OptionType, { c: true }))).toEqual({ c: true });
+    }
+    expect(mergeTypes(one, t.attrTag({ b: mkOption({ type: t.int }) }))).toBe(undefined);
+    expect(mergeTypes(one, one)).toBe(undefined);
+  });
+
   it("of options that are not there take definitions of whole groups", () => {
     const base = using().declare({ n: mkOption({ type: t.nonEmptyListOf(t.int), default: [1] }) });
     const { config } = evalModules({

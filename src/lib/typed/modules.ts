@@ -69,8 +69,8 @@ export interface SpecialArgs {}
 // biome-ignore lint/suspicious/noEmptyInterface: it is empty so that others can add to it.
 export interface ModuleArgs {}
 
-/** What a module's functions are called with. */
-export interface Args<S> extends SpecialArgs, ModuleArgs {
+/** What all functions of modules are called with. */
+export interface CommonArgs<S> extends SpecialArgs, ModuleArgs {
   /** The merged configuration. Groups may be taken apart anywhere; an option may be read only inside a thunk. */
   readonly config: Values<S>;
   /** The options themselves: whether they are defined, by whom, with which priority. */
@@ -84,8 +84,13 @@ export interface Args<S> extends SpecialArgs, ModuleArgs {
   /** Where the configuration is, when it is part of another one. */
   readonly _prefix: readonly string[];
 }
+/** What a module's functions are called with. */
+export interface Args<S> extends CommonArgs<S> {
+  /** The type of options whose values are configurations of the same modules. */
+  readonly moduleType: Submodule<S>;
+}
 /** What a submodule's functions are called with. */
-export interface SubArgs<S> extends Args<S> {
+export interface SubArgs<S> extends CommonArgs<S> {
   /** The attribute name (or list position) that this instance sits under. */
   readonly name: string;
 }

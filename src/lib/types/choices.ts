@@ -275,8 +275,11 @@ function combineTags(
     if (other === undefined) all[tag] = decl;
     else {
       const type = combineTypes(decl.type as Type, other.type as Type);
-      if (type === undefined || (decl.hasDefault && other.hasDefault)) return undefined;
-      all[tag] = new OptionDecl({ ...other.fields, ...decl.fields, type }, decl.origin);
+      const once = ["default", "example", "description", "apply"] as const;
+      const isTwice = once.some((field) => decl.fields[field] !== undefined && other.fields[field] !== undefined);
+      if (type === undefined || isTwice) return undefined;
+      const said = Object.entries(decl.fields).filter(([, value]) => value !== undefined);
+      all[tag] = new OptionDecl({ ...other.fields, ...Object.fromEntries(said), type }, decl.origin);
     }
   }
   return attrTag(all);
