@@ -85,8 +85,12 @@ function leadsSomewhere(options: object, path: OptionPath): boolean {
 
 /** Definitions without the priority they had. */
 function forwardedPlainly(node: OptionNode): Property {
-  const definitions = (): Property[] =>
-    inOrder(strongest(node.candidates())).map((def) => new Property("define", def.value, undefined, def.origin));
+  const definitions = (): Property[] => {
+    const candidates = node.candidates();
+    const values = inOrder(strongest(candidates.filter((def) => !isChange(def))));
+    const changes = inOrder(candidates.filter(isChange));
+    return [...values, ...changes].map((def) => new Property("define", def.value, undefined, def.origin));
+  };
   return new Property("if", new Property("merge", definitions), () => isDefined(node));
 }
 

@@ -25,6 +25,7 @@ import {
   mkDefault,
   mkDefinition,
   mkDerivedConfig,
+  mkEach,
   mkForce,
   mkIf,
   mkImageMediaOverride,
@@ -32,8 +33,10 @@ import {
   mkMergedOptionModule,
   mkOption,
   mkOptionDefault,
+  mkRemove,
   mkRemovedOptionModule,
   mkRenamedOptionModuleWith,
+  mkTransform,
   showOptionWithDefLocs,
   t,
   using,
@@ -105,6 +108,16 @@ describe("definitions of another option's definitions", () => {
     expect([config.copy, view.copy.highestPrio]).toEqual(["weak", 1000]);
   });
 
+  it("are changed as they were", () => {
+    const evaluation = run(({ options: all }) => define({ copies: mkAliasDefinitions(all.list) }), {
+      list: mkMerge([["a", "b"], mkForce(mkRemove(["a"])), mkTransform((list) => [...list, "c"])]),
+    });
+    expect([evaluation.config.list, evaluation.config.copies]).toEqual([
+      ["b", "c"],
+      ["b", "c"],
+    ]);
+  });
+
   it("may be functions", () => {
     const { config } = run(({ options: all }) =>
       define({ hook: literal((n: number) => n + 1), hookCopy: mkAliasDefinitions(all.hook) }),
@@ -139,6 +152,14 @@ describe("the definitions of an attribute set", () => {
       d: { value: 5, highestPrio: 50 },
     });
     expect(mergeAttrDefinitionsWithPrio(view.lazy)).toEqual({ x: { value: 1, highestPrio: 100 } });
+  });
+
+  it("have what is said for every name", () => {
+    const { options: view } = run({ limits: { a: mkDefault(1), b: 2 } }, { limits: mkEach(mkForce(3)) });
+    expect(mergeAttrDefinitionsWithPrio(view.limits)).toEqual({
+      a: { value: 3, highestPrio: 50 },
+      b: { value: 3, highestPrio: 50 },
+    });
   });
 });
 
@@ -224,6 +245,17 @@ describe("doRename", () => {
     const other = defineModule<Options>({ config: { text: "y" } });
     expect(evaluate(rename({}), old, other).config.text).toBe("y");
     expect(codeOf(() => evaluate(rename({ withPriority: false }), old, other).config.text)).toBe("definition-conflict");
+  });
+
+  it("hands over changes, with priorities or without", () => {
+    const changed = declareOptions({ was: mkOption({ type: t.listOf(t.str) }) });
+    for (const withPriority of [true, false]) {
+      const moved = doRename({ from: ["was"], to: ["list"], visible: true, warn: false, withPriority });
+      const module = defineModule<Pick<typeof changed, "was">>({
+        config: { was: mkMerge([["a", "b"], mkForce(mkRemove(["a"]))]) },
+      });
+      expect(evaluate(moved, module).config.list).toEqual(["b"]);
+    }
   });
 
   it("does nothing unless its condition holds", () => {

@@ -10,7 +10,7 @@ import { mergeSurvivors } from "../core/merge.ts";
 import { nodeOf, type OptionNode } from "../core/node.ts";
 import { Origin } from "../core/origin.ts";
 import { notAnOption, notAttrsOf } from "../core/problems.ts";
-import { LiteralValue, Property, priority } from "../core/property.ts";
+import { EachValue, LiteralValue, Property, priority } from "../core/property.ts";
 import type { Type } from "../core/type.ts";
 import { forwarded } from "../renames.ts";
 import type { Later, Wrapped } from "../typed/descriptors.ts";
@@ -122,7 +122,12 @@ export function mergeAttrDefinitionsWithPrio<E>(option: OptionView<{ readonly [n
     throw notAttrsOf(node.loc, node.schema.type.description, Origin.capture(mergeAttrDefinitionsWithPrio));
   const { element } = functor.payload as { readonly element: Type };
   const byName = new Map<string, Def[]>();
+  const forAll: Def[] = [];
   for (const def of node.survivors().defs) {
+    if (def.value instanceof EachValue) {
+      forAll.push(childDef(def, def.value.each));
+      continue;
+    }
     for (const name of Object.keys(def.value as object)) {
       const own = childDef(def, member(def.value as object, name));
       byName.set(name, [...(byName.get(name) ?? []), own]);
@@ -131,7 +136,9 @@ export function mergeAttrDefinitionsWithPrio<E>(option: OptionView<{ readonly [n
   const merged: { [name: string]: { readonly value: E; readonly highestPrio: number } } = {};
   for (const [name, defs] of byName) {
     const at = { loc: new Loc(node.loc, name), context: node.scope.context };
-    const survivors = resolve(at.loc, peel(defs), element);
+    const own = peel(defs);
+    if (own.length === 0) continue;
+    const survivors = resolve(at.loc, [...own, ...peel(forAll)], element);
     if (survivors.defs.length === 0) continue;
     const value = mergeSurvivors(at, element, survivors, { raw: defs }) as E;
     Object.defineProperty(merged, name, { value: { value, highestPrio: survivors.priority }, enumerable: true });
@@ -156,7 +163,11 @@ export function showOptionWithDefLocs(option: OptionView<unknown>): string {
 }
 
 function aliased<X>(wrap: (definitions: Wrapped<never>) => Later<X>, node: OptionNode): Wrapped<X> {
-  const definitions = new Property("merge", () => node.survivors().defs.map(asProperty)) as unknown as Wrapped<never>;
+  const list = (): Property[] => {
+    const { defs, changes } = node.survivors();
+    return [...defs, ...changes].map(asProperty);
+  };
+  const definitions = new Property("merge", list) as unknown as Wrapped<never>;
   return new Property("if", wrap(definitions), () => hasDefinitions(node)) as unknown as Wrapped<X>;
 }
 
