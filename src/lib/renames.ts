@@ -9,11 +9,11 @@ import { configError } from "./config-error.ts";
 import { type Def, inOrder, isChange, setMember, strongest } from "./core/definition.ts";
 import { showPath } from "./core/loc.ts";
 import { ModuleRecord } from "./core/module.ts";
+import { renameTarget } from "./core/module-problems.ts";
 import type { OptionNode } from "./core/node.ts";
 import { nodeOf } from "./core/node.ts";
 import { OptionDecl, type Visibility } from "./core/option.ts";
 import type { Origin } from "./core/origin.ts";
-import { renameTarget } from "./core/problems.ts";
 import { Property } from "./core/property.ts";
 import { anything, raw } from "./types/free.ts";
 

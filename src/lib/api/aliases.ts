@@ -7,9 +7,9 @@
 import { childDef, type Def, member, peel, resolve } from "../core/definition.ts";
 import { Loc, showPath } from "../core/loc.ts";
 import { mergeSurvivors } from "../core/merge.ts";
+import { notAnOption, notAttrsOf } from "../core/module-problems.ts";
 import { nodeOf, type OptionNode } from "../core/node.ts";
 import { Origin } from "../core/origin.ts";
-import { notAnOption, notAttrsOf } from "../core/problems.ts";
 import { EachValue, LiteralValue, Property, priority } from "../core/property.ts";
 import type { Type } from "../core/type.ts";
 import { forwarded } from "../renames.ts";

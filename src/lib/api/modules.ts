@@ -3,8 +3,8 @@
  */
 import { evaluate, type RawEvaluation } from "../core/evaluate.ts";
 import { type ModuleFields, type ModuleLike, ModuleRecord } from "../core/module.ts";
+import { moduleField } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
-import { moduleField } from "../core/problems.ts";
 import { nearest } from "../core/suggest.ts";
 import type { Type } from "../core/type.ts";
 import type { Later, OptionType, Tree } from "../typed/descriptors.ts";

@@ -5,8 +5,9 @@
  * an ill-typed value is an error at its own place however deep the wrappers nest. Each remembers the line it was called
  * at.
  */
+
+import { assertionFailed } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
-import { assertionFailed } from "../core/problems.ts";
 import {
   Change,
   EachValue,

@@ -12,8 +12,8 @@
  * argument that is a member costs what any member costs.
  */
 import { names } from "./loc.ts";
+import { argumentTooEarly, argumentUndefined } from "./module-problems.ts";
 import { Origin } from "./origin.ts";
-import { argumentTooEarly, argumentUndefined } from "./problems.ts";
 import type { Scope } from "./scope.ts";
 import { nearest } from "./suggest.ts";
 
