@@ -83,6 +83,19 @@ describe("module arguments", () => {
     expect(evalModules({ modules: [base, reader, giving("dark")], specialArgs }).config.text).toBe("special");
   });
 
+  it("given as specialArgs win over those that every function gets", () => {
+    const specialArgs = Object.freeze({
+      get config() {
+        return { text: "replaced" };
+      },
+      name: "outer",
+    });
+    const module = defineModule<Options>({ config: ({ config }) => define({ text: () => config.text }) });
+    const inner = defineModule<Options>({ config: { one: { a: ({ name }) => define({ text: name }) } } });
+    const { config } = evalModules({ modules: [base, module, inner], specialArgs: specialArgs as never });
+    expect([config.text, config.one["a"]?.text]).toEqual(["replaced", "a"]);
+  });
+
   it("cannot be read while definitions are collected, not even by a default of the parameter", () => {
     const early = defineModule<Options>({
       config: (args) => {

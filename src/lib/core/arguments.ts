@@ -11,19 +11,26 @@
  * One proxy is the prototype of all argument objects; it finds the scope by the object it was reached through, so an
  * argument that is a member costs what any member costs.
  */
+import { setMember } from "./definition.ts";
 import { names } from "./loc.ts";
 import { argumentTooEarly, argumentUndefined } from "./module-problems.ts";
 import { Origin } from "./origin.ts";
 import type { Scope } from "./scope.ts";
 import { nearest } from "./suggest.ts";
 
-const scopes = new WeakMap<object, Scope>();
+/** Where an argument object keeps its scope. (A WeakMap took 4 µs a scope, more than all the rest.) */
+const scopeKey = Symbol("scope");
+
+interface Arguments {
+  [scopeKey]?: Scope;
+}
 
 const lookUp: object = new Proxy(Object.freeze({}), { get: find });
 
 function find(target: object, name: string | symbol, receiver: unknown): unknown {
-  const scope = scopes.get(receiver as object);
-  if (typeof name !== "string" || scope === undefined || name in target) return Reflect.get(target, name);
+  if (typeof name !== "string" || name in target) return Reflect.get(target, name);
+  const scope = (receiver as Arguments)[scopeKey];
+  if (scope === undefined) return undefined;
   const fact = facts[name];
   if (fact !== undefined) return fact(scope);
   if (scope.collecting) throw argumentTooEarly(scope.loc, name, Origin.capture(find));
@@ -42,21 +49,27 @@ const facts: { readonly [name: string]: (scope: Scope) => unknown } = Object.ass
 
 /** An argument object for the functions of a scope's modules, still without members. */
 export function argumentsOf(scope: Scope): object {
-  const args = Object.create(lookUp) as object;
-  scopes.set(args, scope);
+  const args: Arguments = {};
+  args[scopeKey] = scope;
   return args;
 }
 
-/** Add an argument. Assignment would go through the proxy. */
-export function giveArgument(args: object, name: string, value: unknown): void {
-  Object.defineProperty(args, name, { value, enumerable: true, configurable: true });
+/** No more members: from now on, other names are looked up. Before, adding each would have asked the proxy. */
+export function completeArguments(args: object): object {
+  return Object.freeze(Object.setPrototypeOf(args, lookUp) as object);
 }
 
 /** Add the members of an object; getters stay getters. */
 export function giveArguments(args: object, from: object): void {
   for (const name of Object.keys(from)) {
     const descriptor = Object.getOwnPropertyDescriptor(from, name);
-    // One that wins over another may come from a frozen object.
-    Object.defineProperty(args, name, { ...descriptor, configurable: true });
+    if (descriptor?.get === undefined) giveArgument(args, name, descriptor?.value);
+    else Object.defineProperty(args, name, { ...descriptor, configurable: true });
   }
+}
+
+/** Add a member; one that wins over another may replace a getter, which cannot be assigned to. */
+function giveArgument(args: object, name: string, value: unknown): void {
+  if (Object.hasOwn(args, name)) Object.defineProperty(args, name, { value, enumerable: true, configurable: true });
+  else setMember(args, name, value);
 }

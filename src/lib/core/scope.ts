@@ -10,7 +10,7 @@
  */
 import type { Problem } from "../../problems/index.ts";
 import { ConfigError } from "../config-error.ts";
-import { argumentsOf, giveArgument, giveArguments } from "./arguments.ts";
+import { argumentsOf, completeArguments, giveArguments } from "./arguments.ts";
 import type { Blueprint, Prepared } from "./blueprint.ts";
 import { at, Cell } from "./cell.ts";
 import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
@@ -311,11 +311,11 @@ export class Scope {
       Object.defineProperty(args, name, { enumerable: true, configurable: true, get });
     };
     if (this.root === undefined) later("config", () => this.root.handle());
-    else giveArgument(args, "config", this.root.handle());
+    else setMember(args, "config", this.root.handle());
     later("options", () => this.root.view());
     giveArguments(args, this.context.specialArgs);
     if (this.#spec.args !== undefined) giveArguments(args, this.#spec.args());
-    return Object.freeze(args);
+    return completeArguments(args);
   }
 }
 
