@@ -5,15 +5,18 @@
  * read can still be documented. Options of submodules appear below placeholders, `users.users.<name>.uid`.
  */
 
+import { DocText } from "./core/doc-text.ts";
 import type { RawEvaluation } from "./core/evaluate.ts";
-import { showPath } from "./core/loc.ts";
+import { names, showPath } from "./core/loc.ts";
 import { GroupSchema, OptionSchema } from "./core/schema.ts";
 import type { DocumentedOption } from "./core/type.ts";
 import type { Evaluation } from "./typed/modules.ts";
 import { documentedOption } from "./types/submodule.ts";
 
 /** A value as documentation has it: data to be printed, or words in its place. */
-export type DocumentedValue = { readonly value: unknown } | { readonly text: string };
+export type DocumentedValue =
+  | { readonly value: unknown }
+  | { readonly text: string; readonly format: "expression" | "markdown" };
 
 /** One option. */
 export interface OptionDoc {
@@ -29,14 +32,17 @@ export interface OptionDoc {
   readonly readOnly: boolean;
   readonly default?: DocumentedValue;
   readonly example?: DocumentedValue;
+  /** Names of packages that have to do with it. */
+  readonly relatedPackages?: readonly string[] | string;
 }
 
 /** List all options of an evaluation. */
 export function documentOptions(evaluation: Evaluation<unknown>): OptionDoc[] {
-  return listGroup((evaluation as unknown as RawEvaluation).scope.root.schema);
+  const { root } = (evaluation as unknown as RawEvaluation).scope;
+  return listGroup(root.schema, names(root.loc));
 }
 
-function listGroup(schema: GroupSchema): OptionDoc[] {
+function listGroup(schema: GroupSchema, prefix: readonly string[]): OptionDoc[] {
   const found: DocumentedOption[] = [];
   const visit = (group: GroupSchema, path: readonly string[]): void => {
     for (const [name, child] of group.children) {
@@ -44,7 +50,7 @@ function listGroup(schema: GroupSchema): OptionDoc[] {
       else if (child instanceof OptionSchema) found.push({ path: [...path, name], option: documentedOption(child) });
     }
   };
-  visit(schema, []);
+  visit(schema, prefix);
   return sorted(found).flatMap(describe);
 }
 
@@ -75,11 +81,12 @@ function describe({ path, option }: DocumentedOption): OptionDoc[] {
     visible: typeof visible === "boolean" ? visible : visible === "shallow",
     readOnly: option.readOnly ?? false,
     ...(defaultText !== undefined
-      ? { default: { text: textOf(defaultText) } }
+      ? { default: documented(typeof defaultText === "string" ? new DocText("expression", defaultText) : defaultText) }
       : plain !== undefined
-        ? { default: { value: plain } }
+        ? { default: documented(plain) }
         : {}),
-    ...(option.example === undefined ? {} : { example: { value: option.example } }),
+    ...(option.example === undefined ? {} : { example: documented(option.example) }),
+    ...(option.relatedPackages === undefined ? {} : { relatedPackages: option.relatedPackages }),
   };
   const below = typeof visible === "boolean" ? visible : visible === "transparent";
   return below ? [doc, ...sorted(type.subOptions(path)).flatMap(describe)] : [doc];
@@ -95,6 +102,6 @@ function settle(value: unknown): unknown {
   }
 }
 
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+function documented(value: unknown): DocumentedValue {
+  return value instanceof DocText ? { text: value.text, format: value.format } : { value };
 }

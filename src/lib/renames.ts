@@ -9,9 +9,11 @@ import { configError } from "./config-error.ts";
 import { type Def, inOrder, isChange, setMember, strongest } from "./core/definition.ts";
 import { showPath } from "./core/loc.ts";
 import { ModuleRecord } from "./core/module.ts";
+import { renameTarget } from "./core/module-problems.ts";
 import type { OptionNode } from "./core/node.ts";
 import { nodeOf } from "./core/node.ts";
 import { OptionDecl, type Visibility } from "./core/option.ts";
+import type { Origin } from "./core/origin.ts";
 import { Property } from "./core/property.ts";
 import { anything, raw } from "./types/free.ts";
 import { submodule } from "./types/submodule.ts";
@@ -25,34 +27,73 @@ interface ModuleArgs {
 /** A path into the configuration. */
 export type OptionPath = readonly string[];
 
+/** How an option moved. */
+export interface Rename {
+  readonly from: OptionPath;
+  readonly to: OptionPath;
+  /** Whether documentation has the old name. */
+  readonly visible: Visibility;
+  /** Whether using the old name warns. */
+  readonly warn: boolean;
+  /** Changes what reading the old name gives. */
+  readonly use?: ((value: unknown) => unknown) | undefined;
+  /** Whether definitions keep their priority; they do, unless said otherwise. */
+  readonly withPriority?: boolean | undefined;
+  /** Whether definitions are handed over at all. */
+  readonly condition?: boolean | (() => boolean) | undefined;
+}
+
 /** A module that makes `from` another name of `to`. */
-export function aliasModule(from: OptionPath, to: OptionPath): ModuleRecord {
-  return movedModule(from, to, true, false);
+export function aliasModule(from: OptionPath, to: OptionPath, origin?: Origin): ModuleRecord {
+  return movedModule({ from, to, visible: true, warn: false }, origin);
 }
 
 /** A module that makes `from` an old name of `to`: not documented, and using it warns. */
-export function renamedModule(from: OptionPath, to: OptionPath): ModuleRecord {
-  return movedModule(from, to, false, true);
+export function renamedModule(from: OptionPath, to: OptionPath, origin?: Origin): ModuleRecord {
+  return movedModule({ from, to, visible: false, warn: true }, origin);
 }
 
-function movedModule(from: OptionPath, to: OptionPath, visible: Visibility, warn: boolean): ModuleRecord {
+/** A module for an option that moved. */
+export function movedModule(rename: Rename, origin?: Origin): ModuleRecord {
+  const { from, to, visible, warn, use, withPriority = true, condition = true } = rename;
   const description = `Alias of {option}\`${showPath(to)}\`.`;
-  return new ModuleRecord({
-    options: at(from, new OptionDecl({ type: submodule([]), aliasOf: to, visible, description })),
-    config: ({ options }: ModuleArgs) => {
-      const old = lookup(options, from);
-      return new Property("merge", [
-        forwarded(old, (definitions) => at(to, definitions)),
-        ...(warn
-          ? warning(
-              options,
-              old,
-              () => `The option ${showPath(from)} defined in ${filesOf(old)} has been renamed to ${showPath(to)}.`,
-            )
-          : []),
-      ]);
-    },
-  });
+  const config = ({ options }: ModuleArgs): unknown => {
+    const old = lookup(options, from);
+    if (!old.scope.hasFreeform && !leadsSomewhere(options, to)) throw renameTarget(from, to, origin);
+    const place = (definitions: Property): object => at(to, definitions);
+    const handedOver = withPriority ? forwarded(old, place) : forwardedPlainly(old, place);
+    const text = (): string =>
+      `The option \`${showPath(from)}' defined in ${filesOf(old)} has been renamed to \`${showPath(to)}'.`;
+    return new Property(
+      "if",
+      new Property("merge", [handedOver, ...(warn ? warning(options, old, text) : [])]),
+      condition,
+    );
+  };
+  const option = new OptionDecl({ type: submodule([]), aliasOf: to, visible, description, apply: use }, origin);
+  return new ModuleRecord({ options: at(from, option), config }, origin);
+}
+
+/** True unless a path leaves the declared options; what lies inside an option's value is not looked for. */
+function leadsSomewhere(options: object, path: OptionPath): boolean {
+  let group: unknown = options;
+  for (const name of path) {
+    if (typeof group !== "object" || group === null || !Object.hasOwn(group, name)) return false;
+    group = (group as Record<string, unknown>)[name];
+    if (nodeOf(group as object) !== undefined) return true;
+  }
+  return true;
+}
+
+/** Definitions without the priority they had. */
+function forwardedPlainly(node: OptionNode, place: (definitions: Property) => unknown): Property {
+  const definitions = (): Property[] => {
+    const candidates = node.candidates();
+    const values = inOrder(strongest(candidates.filter((def) => !isChange(def))));
+    const changes = inOrder(candidates.filter(isChange));
+    return [...values, ...changes].map((def) => new Property("define", def.value, undefined, def.origin));
+  };
+  return new Property("if", place(new Property("merge", definitions)), () => isDefined(node));
 }
 
 /**
@@ -77,18 +118,21 @@ function rewrapped({ value, origin, priority, base, order }: Def): Property {
 }
 
 /** A module for an option that is gone: reading it is a problem, defining it a failed assertion. */
-export function removedModule(path: OptionPath, instead: string): ModuleRecord {
+export function removedModule(path: OptionPath, instead: string, origin?: Origin): ModuleRecord {
   const option = showPath(path);
-  return new ModuleRecord({
-    options: at(path, new OptionDecl({ type: anything, visible: false, apply: () => fail(option, instead) })),
-    config: ({ options }: ModuleArgs) => {
-      const old = lookup(options, path);
-      if (nodeAt(options, ["assertions"]) === undefined) return {};
-      const message = (): string =>
-        `The option ${option} in ${filesOf(old)} no longer has any effect; please remove it.\n${instead}`;
-      return { assertions: [{ assertion: () => !isDefined(old), message }] };
+  return new ModuleRecord(
+    {
+      options: at(path, new OptionDecl({ type: anything, visible: false, apply: () => fail(option, instead) }, origin)),
+      config: ({ options }: ModuleArgs) => {
+        const old = lookup(options, path);
+        if (nodeAt(options, ["assertions"]) === undefined) return {};
+        const message = (): string =>
+          `The option definition \`${option}' in ${filesOf(old)} no longer has any effect; please remove it.\n${instead}`;
+        return { assertions: [{ assertion: () => !isDefined(old), message }] };
+      },
     },
-  });
+    origin,
+  );
 }
 
 /** A module for options that became another one; `convert` makes the new value of the configuration. */
@@ -96,31 +140,36 @@ export function mergedModule(
   froms: readonly OptionPath[],
   to: OptionPath,
   convert: (config: object) => unknown,
+  origin?: Origin,
 ): ModuleRecord {
-  return new ModuleRecord({
-    imports: froms.map(
-      (from) => new ModuleRecord({ options: at(from, new OptionDecl({ type: raw, visible: false, description: "" })) }),
-    ),
-    config: ({ config, options }: ModuleArgs) => {
-      const olds = froms.map((from) => lookup(options, from));
-      const value = new Property(
-        "if",
-        () => convert(config),
-        () => olds.some(isDefined),
-      );
-      return new Property("merge", [
-        at(to, value),
-        ...olds.flatMap((old, i) =>
-          warning(
-            options,
-            old,
-            () =>
-              `The option ${showPath(froms[i] as OptionPath)} defined in ${filesOf(old)} has been changed to ${showPath(to)} that has a different type. Please read the documentation of ${showPath(to)} and adjust your configuration.`,
+  return new ModuleRecord(
+    {
+      imports: froms.map(
+        (from) =>
+          new ModuleRecord({ options: at(from, new OptionDecl({ type: raw, visible: false, description: "" })) }),
+      ),
+      config: ({ config, options }: ModuleArgs) => {
+        const olds = froms.map((from) => lookup(options, from));
+        const value = new Property(
+          "if",
+          () => convert(config),
+          () => olds.some(isDefined),
+        );
+        return new Property("merge", [
+          at(to, value),
+          ...olds.flatMap((old, i) =>
+            warning(
+              options,
+              old,
+              () =>
+                `The option \`${showPath(froms[i] as OptionPath)}' defined in ${filesOf(old)} has been changed to \`${showPath(to)}' that has a different type. Please read \`${showPath(to)}' documentation and update your configuration accordingly.`,
+            ),
           ),
-        ),
-      ]);
+        ]);
+      },
     },
-  });
+    origin,
+  );
 }
 
 function fail(option: string, instead: string): never {
@@ -153,7 +202,7 @@ function isDefined(node: OptionNode): boolean {
 }
 
 function filesOf(node: OptionNode): string {
-  return [...new Set(node.candidates().map((def) => def.origin.toString()))].join(" and ");
+  return [...new Set(node.candidates().map((def) => `\`${String(def.origin)}'`))].join(" and ");
 }
 
 function at(path: OptionPath, value: unknown): object {

@@ -237,7 +237,7 @@ describe("an option that moved", () => {
     expect(evaluate(rename).config.warnings).toEqual([]);
     const { config } = evaluate(rename, dataModule("x.json", { old: 5 }));
     expect(config.group.x).toBe(5);
-    expect(config.warnings).toEqual(["The option old defined in x.json has been renamed to group.x."]);
+    expect(config.warnings).toEqual(["The option `old' defined in `x.json' has been renamed to `group.x'."]);
   });
 
   it("is a failed assertion if it was removed and is still defined", () => {

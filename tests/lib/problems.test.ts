@@ -4,6 +4,7 @@ import { ProblemError, renderProblems } from "../../src/problems/index.ts";
 import { broken } from "./fixtures/broken.ts";
 import { brokenChanges } from "./fixtures/broken-changes.ts";
 import { brokenDeclarations } from "./fixtures/broken-declarations.ts";
+import { brokenModules } from "./fixtures/broken-modules.ts";
 
 async function problemsOf(run: () => unknown): Promise<ProblemError> {
   try {
@@ -16,7 +17,7 @@ async function problemsOf(run: () => unknown): Promise<ProblemError> {
 }
 
 describe("what is wrong with a configuration", () => {
-  for (const [name, run] of Object.entries({ ...broken, ...brokenChanges, ...brokenDeclarations })) {
+  for (const [name, run] of Object.entries({ ...broken, ...brokenChanges, ...brokenDeclarations, ...brokenModules })) {
     it(`is told as expected: ${name}`, async () => {
       const error = await problemsOf(run);
       await expect(`${renderProblems(error.problems)}\n`).toMatchFileSnapshot(

@@ -3,9 +3,13 @@
  */
 import { evaluate, type RawEvaluation } from "../core/evaluate.ts";
 import { type ModuleFields, type ModuleLike, ModuleRecord } from "../core/module.ts";
+import { moduleField } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
-import type { Later, Tree } from "../typed/descriptors.ts";
-import type { AnyModule, Evaluation, Kit, Module, ModuleSpec, ScopeOf, SpecialArgs } from "../typed/modules.ts";
+import { nearest } from "../core/suggest.ts";
+import type { Type } from "../core/type.ts";
+import type { Later, OptionType, Tree } from "../typed/descriptors.ts";
+import type { AnyModule, Evaluation, Kit, Module, ModuleSpec, Others, ScopeOf, SpecialArgs } from "../typed/modules.ts";
+import { attrsOf } from "../types/containers.ts";
 import { checkTree } from "./declarations.ts";
 
 /**
@@ -56,12 +60,31 @@ function kit<S>(imports: readonly ModuleLike[]): Kit<S> {
       const own = new ModuleRecord({ options }, Origin.capture(declare), true);
       return kit<S & O>([...imports, own]);
     },
+    freeform: function freeform<F extends OptionType>(rest: F) {
+      const freeformType = attrsOf(rest as unknown as Type);
+      return kit<S & Others<F>>([...imports, new ModuleRecord({ freeformType }, Origin.capture(freeform), true)]);
+    },
   };
 }
+
+/** What a module may have; anything else was meant to be inside `config` or `options`. */
+const moduleFields: readonly string[] = [
+  "key",
+  "file",
+  "class",
+  "imports",
+  "disabledModules",
+  "options",
+  "freeformType",
+  "defaults",
+  "config",
+] satisfies readonly (keyof ModuleSpec<unknown>)[];
 
 function record(spec: ModuleSpec<unknown>, above: (...args: never[]) => unknown): ModuleRecord {
   checkTree(spec.options, above);
   const origin = spec.file === undefined ? Origin.capture(above) : new Origin(spec.file);
+  for (const name of Object.keys(spec))
+    if (!moduleFields.includes(name)) throw moduleField(origin, name, nearest(name, moduleFields));
   return new ModuleRecord(spec as unknown as ModuleFields, origin, true);
 }
 
@@ -72,6 +95,8 @@ export interface EvalSpec<M> {
   readonly specialArgs?: SpecialArgs;
   /** Refuse modules that say they are of another class. */
   readonly class?: string;
+  /** Where the configuration is, when it is part of another one: problems then name options below it. */
+  readonly prefix?: readonly string[];
 }
 
 /**
@@ -91,8 +116,23 @@ export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec
     modules: spec.modules as unknown as readonly ModuleLike[],
     specialArgs: spec.specialArgs,
     class: spec.class,
+    prefix: spec.prefix,
   });
   return evaluation as unknown as Evaluation<ScopeOf<M>>;
+}
+
+/**
+ * Say which file a module comes from, for modules that were made without one: problems name that file. A module
+ * that knows its own place keeps it. NixOS: `lib.setDefaultModuleLocation`.
+ *
+ * @example
+ * import { defineModule, setDefaultModuleLocation } from "osmod/lib";
+ *
+ * export const generated = setDefaultModuleLocation("hosts.csv", defineModule({}));
+ */
+export function setDefaultModuleLocation<S>(file: string, module: Module<S>): Module<S> {
+  const imports = [module as unknown as ModuleLike];
+  return new ModuleRecord({ imports }, new Origin(file), true) as unknown as Module<S>;
 }
 
 /** True for what `defineModule` and `dataModule` return. */

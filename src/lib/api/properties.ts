@@ -5,6 +5,8 @@
  * an ill-typed value is an error at its own place however deep the wrappers nest. Each remembers the line it was called
  * at.
  */
+
+import { assertionFailed } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
 import {
   Change,
@@ -16,7 +18,7 @@ import {
   priority,
   UnsetValue,
 } from "../core/property.ts";
-import type { Each, Later, Literal, Removable, Settled, Wrapped } from "../typed/descriptors.ts";
+import type { Def, Each, Later, Lazy, Literal, Removable, Settled, Wrapped } from "../typed/descriptors.ts";
 
 /** The one cast of this file: at compile time a property is a `Wrapped<X>`, which says nothing about its members. */
 function wrap<X>(
@@ -60,6 +62,97 @@ export function mkIf<X>(condition: () => boolean, value: Later<X>): Wrapped<X> {
 }
 
 /**
+ * Define something, and insist on a condition: where it does not hold, reading what is defined is a problem. Problem:
+ * `assertion-failed`. NixOS: `lib.mkAssert`.
+ *
+ * @example
+ * import { declareOptions, define, defineModule, evalModules, mkAssert, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port }), url: mkOption({ type: t.str }) });
+ * const mine = defineModule<typeof options>({
+ *   options,
+ *   config: ({ config }) =>
+ *     define({ port: 80, url: mkAssert(() => config.port > 0, "port must be set", () => `http://localhost:${config.port}/`) }),
+ * });
+ *
+ * evalModules({ modules: [mine] }).config.url; // "http://localhost:80/"
+ *
+ * @see assertionOptions for conditions that are checked together, before anything is built.
+ */
+export function mkAssert<X>(condition: () => boolean, message: string, value: Later<X>): Wrapped<X> {
+  const origin = Origin.capture(mkAssert);
+  const insist = (): boolean => {
+    if (condition()) return true;
+    throw assertionFailed(origin, message);
+  };
+  return new Property("if", value, insist, origin) as unknown as Wrapped<X>;
+}
+
+/**
+ * Say that a definition comes from another file, which problems then name. Conditions stand outside of it, a priority and
+ * an order inside: `mkIf(c, mkDefinition({ file, value: mkForce(1) }))`. NixOS: `lib.mkDefinition`.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkDefinition, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ host: mkOption({ type: t.str }) });
+ * const mine = defineModule<typeof options>({
+ *   options,
+ *   config: { host: mkDefinition({ file: "hosts.csv", value: "web" }) },
+ * });
+ *
+ * evalModules({ modules: [mine] }).options.host.files; // ["hosts.csv"]
+ */
+export function mkDefinition<X>(definition: {
+  readonly file: string;
+  readonly line?: number;
+  readonly value: Later<X>;
+}): Wrapped<X> {
+  const { file, line, value } = definition;
+  const origin = new Origin(file, line);
+  return new Property("definition", placed(value, origin), origin, origin) as unknown as Wrapped<X>;
+}
+
+/** Wrappers inside say where they were called; the definition's own file is what counts. */
+function placed(value: unknown, origin: Origin): unknown {
+  if (!(value instanceof Property)) return value;
+  return new Property(value.kind, placed(value.content, origin), value.argument, origin);
+}
+
+/**
+ * Apply a function to the value below all wrappers: conditions, priorities and orders stay as they are, and of several
+ * definitions each is changed. Thunks stay thunks. NixOS: `lib.mapDefinitionValue`.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mapDefinitionValue, mkForce, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port }) });
+ * const next = mapDefinitionValue((port: number) => port + 1, mkForce(80));
+ * const mine = defineModule<typeof options>({ options, config: { port: next } });
+ *
+ * evalModules({ modules: [mine] }).config.port; // 81
+ */
+export function mapDefinitionValue<A, B>(f: (value: A) => B, definition: Def<Lazy<A>>): Wrapped<B> {
+  const map = (value: unknown): unknown => {
+    if (value instanceof Property) {
+      const { kind, content, argument, origin } = value;
+      if (kind !== "merge") return new Property(kind, map(content), argument, origin);
+      const list = typeof content === "function" ? (): unknown => content() : content;
+      const mapped = Array.isArray(list) ? list.map(map) : () => ((list as () => unknown[])() ?? []).map(map);
+      return new Property(kind, mapped, argument, origin);
+    }
+    if (value instanceof LiteralValue) return f(value.literal as A);
+    return typeof value === "function" ? () => map((value as () => unknown)()) : f(value as A);
+  };
+  return new Property(
+    "define",
+    map(definition),
+    undefined,
+    Origin.capture(mapDefinitionValue),
+  ) as unknown as Wrapped<B>;
+}
+
+/**
  * Say several things at once, as if several modules had said them.
  *
  * @example
@@ -90,6 +183,11 @@ export function mkForce<X>(value: Later<X>): Wrapped<X> {
 /** Win over everything, for what a virtual machine changes (priority 10). */
 export function mkVMOverride<X>(value: Later<X>): Wrapped<X> {
   return wrap("override", value, priority.vm, mkVMOverride);
+}
+
+/** Win over plain definitions, but not over `mkForce`: for what an installation medium changes (priority 60). */
+export function mkImageMediaOverride<X>(value: Later<X>): Wrapped<X> {
+  return wrap("override", value, priority.imageMedia, mkImageMediaOverride);
 }
 
 /** Give way to plain definitions (priority 1000). */

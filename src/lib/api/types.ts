@@ -3,18 +3,23 @@
  *
  * Each entry pairs a type of the evaluator with the descriptor that stands for it at compile time.
  */
+
+import { coercedSubmodule } from "../core/declaration-problems.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 import { ModuleRecord } from "../core/module.ts";
 import type { OptionDecl } from "../core/option.ts";
+import { Origin } from "../core/origin.ts";
 import type { Type } from "../core/type.ts";
 import type * as d from "../typed/descriptors.ts";
-import type { AnyModule, ScopeOf, SubArgs } from "../typed/modules.ts";
+import type { AnyModule, Internal, ScopeOf, SubArgs } from "../typed/modules.ts";
+import { attrListWith } from "../types/attr-list.ts";
 import * as choices from "../types/choices.ts";
 import * as containers from "../types/containers.ts";
-import { deferredModule } from "../types/deferred.ts";
+import { deferredModule, deferredModuleWith } from "../types/deferred.ts";
 import * as free from "../types/free.ts";
 import { jsonSchema } from "../types/json-schema.ts";
 import * as lists from "../types/lists.ts";
+import * as paths from "../types/paths.ts";
 import * as scalar from "../types/scalar.ts";
 import { type SubmoduleSettings, submodule } from "../types/submodule.ts";
 import { checkTree } from "./declarations.ts";
@@ -24,7 +29,7 @@ const as = <D>(type: Type): D => type as unknown as D;
 const inner = (type: d.OptionType): Type => type as unknown as Type;
 
 /** A function that defines options of a submodule from the submodule's own scope. */
-type SubConfig<O> = (args: SubArgs<O>) => d.Wrapped<d.Group<O>>;
+type SubConfig<O> = (args: SubArgs<O>) => d.Wrapped<d.Group<O & Internal>>;
 
 /** A submodule to which definitions and defaults may be added. */
 export interface SubmoduleType<O> extends d.Submodule<O> {
@@ -45,6 +50,22 @@ function build<B>(modules: readonly ModuleRecord[], settings?: SubmoduleSettings
   const type = submodule(modules, settings);
   // `Object.assign` would turn the lazy description into a value.
   return Object.defineProperties(methods, Object.getOwnPropertyDescriptors(type)) as unknown as B;
+}
+
+/** What `attrListWith` takes. */
+interface AttrListSpec<E extends d.OptionType> {
+  readonly elemType: E;
+}
+interface AttrListAsAttrs<E extends d.OptionType, R> extends AttrListSpec<E> {
+  readonly asAttrs: true;
+  readonly mergeAttrValues?: (name: string, values: readonly d.Val<E>[]) => R;
+}
+function attrListWithOf<E extends d.OptionType, R = readonly d.Val<E>[]>(
+  settings: AttrListAsAttrs<E, R>,
+): d.AttrListAs<E, { readonly [name: string]: R }>;
+function attrListWithOf<E extends d.OptionType>(settings: AttrListSpec<E>): d.AttrListOf<E>;
+function attrListWithOf({ elemType, ...rest }: AttrListSpec<d.OptionType>): d.OptionType {
+  return as(attrListWith(inner(elemType), rest));
 }
 
 /** All option types. */
@@ -91,10 +112,18 @@ export const t = {
   /** A TCP or UDP port. */
   port: as<d.Int>(scalar.port),
   /** An absolute path; things in the store are given as themselves and read as their path. */
-  path: as<d.Path>(scalar.path),
+  path: as<d.Path>(paths.path),
+  /** A path in the store; reading gives its text. */
+  pathInStore: as<d.Path>(paths.pathInStore),
+  /** An absolute path that is not in the store, and so not a part of the machine: a secret, a device. */
+  externalPath: as<d.Scalar<string>>(paths.externalPath),
+  /** A path that has to be absolute or relative, in the store or elsewhere; what is left out is left open. */
+  pathWith: (settings: paths.PathSettings): d.Path => as(paths.pathWith(settings)),
 
   enum: <const E extends readonly (string | number | boolean | null)[]>(values: E): d.Enum<E[number]> =>
     as(scalar.enumOf(values)),
+  /** Values of some format that `typeName` names: like `t.json`, but without `null` if `nullable` is false. */
+  serializableValueWith: (settings: free.SerializableSettings): d.Json => as(free.serializableValueWith(settings)),
   /** Any JSON value; sets and lists are merged deeply. */
   json: as<d.Json>(free.json),
   /**
@@ -115,6 +144,13 @@ export const t = {
     as(scalar.opaque(description, check)),
   /** Modules, to be evaluated by whoever reads the option. */
   deferredModule: as<d.DeferredModule>(deferredModule),
+  /** The same, with modules that are always among them and whose options are documented. */
+  deferredModuleWith: (settings: { readonly staticModules?: readonly AnyModule[] }): d.DeferredModule =>
+    as(deferredModuleWith((settings.staticModules ?? []) as unknown as readonly ModuleRecord[])),
+  /** An option, as `mkOption` declares one; one definition only. */
+  optionDeclaration: as<d.Scalar<d.AnyOption>>(scalar.optionDeclaration),
+  /** An option type; several are combined as those of an option that is declared several times. */
+  optionType: as<d.Scalar<d.OptionType>>(scalar.optionType),
 
   listOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(containers.listOf(inner(element))),
   nonEmptyListOf: <E extends d.OptionType>(element: E): d.ListOf<E> => as(containers.nonEmptyListOf(inner(element))),
@@ -138,6 +174,16 @@ export const t = {
    */
   namedListOf: <E extends d.OptionType>(element: E): d.CoercedTo<d.AttrsOf<E>, d.ListOf<E>> =>
     as(lists.namedListOf(inner(element))),
+  /**
+   * A list of sets with one name each, for names that may be there more than once in an order that matters. Priorities
+   * count by name. In data files, a set with any number of names is a definition as well.
+   */
+  attrListOf: <E extends d.OptionType>(element: E): d.AttrListOf<E> => as(attrListWith(inner(element))),
+  /** The same; with `asAttrs` it is read as a set, and `mergeAttrValues` makes one of the values of a name. */
+  attrListWith: attrListWithOf,
+  /** `attrsOf`, or with `lazy` `lazyAttrsOf`, whose names documentation calls `<placeholder>`. */
+  attrsWith: <E extends d.OptionType>(settings: { readonly elemType: E } & containers.AttrsSettings): d.AttrsOf<E> =>
+    as(containers.attrsWith(inner(settings.elemType), settings)),
   attrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.attrsOf(inner(element))),
   /** Like `attrsOf`, but conditions of elements are left alone until the element is read. */
   lazyAttrsOf: <E extends d.OptionType>(element: E): d.AttrsOf<E> => as(containers.lazyAttrsOf(inner(element))),
@@ -148,17 +194,23 @@ export const t = {
   oneOf: <const E extends readonly [d.OptionType, ...d.OptionType[]]>(types: E): d.Either<E[number], E[number]> =>
     as(choices.oneOf(types as unknown as readonly [Type, ...Type[]])),
   /** A value of type `to`, or one of type `from`, which is converted. */
-  coercedTo: <F extends d.OptionType, T extends d.OptionType>(
+  coercedTo: function coercedTo<F extends d.OptionType, T extends d.OptionType>(
     from: F,
     convert: (value: d.Val<F>) => d.Val<T> | d.In<T>,
     to: T,
-  ): d.CoercedTo<F, T> => as(choices.coercedTo(inner(from), convert as (value: unknown) => unknown, inner(to))),
+  ): d.CoercedTo<F, T> {
+    const { subModules, description } = inner(from);
+    if (subModules !== undefined) throw coercedSubmodule(Origin.capture(coercedTo), description);
+    return as(choices.coercedTo(inner(from), convert as (value: unknown) => unknown, inner(to)));
+  },
   /** A function; what all definitions return is merged. Definitions are given as `literal(f)`. */
   functionTo: <E extends d.OptionType, A = unknown>(result: E): d.FunctionTo<E, A> =>
     as(choices.functionTo(inner(result))),
   /** Exactly one of several tagged options. */
-  attrTag: <O extends { readonly [tag: string]: d.AnyOption }>(tags: O): d.AttrTag<O> =>
-    as(choices.attrTag(tags as unknown as { readonly [tag: string]: OptionDecl })),
+  attrTag: function attrTag<O extends { readonly [tag: string]: d.AnyOption }>(tags: O): d.AttrTag<O> {
+    checkTree(tags, attrTag);
+    return as(choices.attrTag(tags as unknown as { readonly [tag: string]: OptionDecl }));
+  },
 
   /** One definition only. */
   uniq: <T extends d.OptionType>(type: T): T => as(scalar.unique("", inner(type))),

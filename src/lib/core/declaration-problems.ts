@@ -3,7 +3,7 @@
  */
 import { problem } from "../../problems/index.ts";
 import { type ConfigError, configError } from "../config-error.ts";
-import { type Loc, showLoc } from "./loc.ts";
+import { type Loc, showLoc, showPath } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
 import { article, declared } from "./problems.ts";
@@ -85,6 +85,30 @@ export function declaredTypeInvalid(origin: Origin, value: unknown, isOption: bo
   );
 }
 
+/** A conversion from a type that has options of its own. */
+export function coercedSubmodule(origin: Origin, description: string): ConfigError {
+  return configError(
+    problem({
+      code: "option-type-invalid",
+      message: `what is converted cannot have options of its own, and ${article(description)} has`,
+      sites: [origin.site({ label: "made here" })],
+      fix: "convert from t.attrs or t.json, or take both with t.either.",
+    }),
+  );
+}
+
+/** A part that options do not have. */
+export function optionField(origin: Origin, name: string, near: readonly string[]): ConfigError {
+  return configError(
+    problem({
+      code: "option-field",
+      message: `an option has no ${name}`,
+      sites: [origin.site({ label: "declared here" })],
+      fix: near.length === 0 ? "remove it." : `did you mean ${near[0]}?`,
+    }),
+  );
+}
+
 /** An option where no option can be. */
 export function optionInside(origin: Origin, where: string, loc?: Loc): ConfigError {
   return configError(
@@ -94,6 +118,30 @@ export function optionInside(origin: Origin, where: string, loc?: Loc): ConfigEr
       message: `an option stands inside ${where}`,
       sites: [origin.site({ label: "declared here" })],
       fix: "declare options in groups, and for options inside an option give it the type t.submodule({ … }).",
+    }),
+  );
+}
+
+/** Reading what only takes definitions. */
+export function optionSink(origin: Origin): ConfigError {
+  return configError(
+    problem({
+      code: "option-sink",
+      message: "an option that stands for undeclared ones cannot be read",
+      sites: [origin.site({ label: "declared here" })],
+      fix: "import the module that declares the option, or do not read it.",
+    }),
+  );
+}
+
+/** A package that the set does not have. */
+export function packageUnknown(path: readonly string[], pkgsText: string, origin: Origin): ConfigError {
+  return configError(
+    problem({
+      code: "package-unknown",
+      message: `${showPath(path)} cannot be found in ${pkgsText}`,
+      sites: [origin.site({ label: "declared here" })],
+      fix: `name a package that ${pkgsText} has: mkPackageOption(${pkgsText}, name, { default: … }).`,
     }),
   );
 }

@@ -243,7 +243,7 @@ function peelInto(value: unknown, origin: Origin, from: Def, phase: number, out:
       for (const item of listOf(content)) peelInto(item, origin, from, 0, out);
       return;
     } else if (kind === "definition" && phase === 0) {
-      origin = new Origin(String(argument));
+      origin = argument instanceof Origin ? argument : new Origin(String(argument));
       phase = 1;
     } else if (kind === "override" && phase <= 1) {
       priority = argument as number;

@@ -2,10 +2,14 @@
  * Evaluating modules: the untyped entry that the typed interface, data modules and tests share.
  */
 
+import { submodule } from "../types/submodule.ts";
 import { Blueprint } from "./blueprint.ts";
 import { type Cell, Computation } from "./cell.ts";
+import { graphOf, type ModuleGraph } from "./graph.ts";
+import { locOf, showPath } from "./loc.ts";
 import type { ModuleLike } from "./module.ts";
 import { Scope } from "./scope.ts";
+import type { Type } from "./type.ts";
 
 /** What evaluation needs. Think twice before adding to it: everything else is a module's business. */
 export interface EvaluateSpec {
@@ -13,6 +17,17 @@ export interface EvaluateSpec {
   readonly specialArgs?: object | undefined;
   /** Modules of another class are refused. */
   readonly class?: string | undefined;
+  /** Where the configuration is part of another one; problems name options below it. */
+  readonly prefix?: readonly string[] | undefined;
+}
+
+/** What an evaluation may be extended with. */
+export interface Extension {
+  readonly modules?: readonly ModuleLike[] | undefined;
+  /** Added to those there are; of equal names these win. */
+  readonly specialArgs?: object | undefined;
+  /** Replaces the one there is. */
+  readonly prefix?: readonly string[] | undefined;
 }
 
 /** An evaluation; nothing is evaluated until it is read. */
@@ -20,11 +35,14 @@ export class RawEvaluation {
   readonly spec: EvaluateSpec;
   readonly #scope: Cell;
   readonly #config: Cell;
+  #type: Type | undefined;
 
   constructor(spec: EvaluateSpec) {
     this.spec = spec;
-    this.#scope = new Computation("the configuration", () => this.#makeScope());
-    this.#config = new Computation("the configuration", () => this.scope.config);
+    const { prefix = [] } = spec;
+    const what = prefix.length === 0 ? "the configuration" : `the options of ${showPath(prefix)}`;
+    this.#scope = new Computation(what, () => this.#makeScope());
+    this.#config = new Computation(what, () => this.scope.config);
   }
 
   /** The fixpoint of these modules. */
@@ -35,22 +53,52 @@ export class RawEvaluation {
   #makeScope(): Scope {
     return new Scope({
       blueprint: new Blueprint(this.spec.modules, this.spec.class),
-      loc: undefined,
+      loc: locOf(this.spec.prefix ?? []),
       context: { specialArgs: this.spec.specialArgs ?? {} },
-      args: () => ({ extendModules: (more: { readonly modules: readonly ModuleLike[] }) => this.extendModules(more) }),
+      args: () => ({ moduleType: this.type, extendModules: (more: Extension) => this.extendModules(more) }),
     });
   }
 
   get config(): object {
     return this.#config.force() as object;
   }
+  /** The options, after a look for unknown ones. */
   get options(): object {
+    this.scope.ensureComplete();
     return this.scope.root.view();
+  }
+  /** The values of the options below `_module`, likewise. */
+  get _module(): object {
+    this.scope.ensureComplete();
+    return this.scope.internal.object();
+  }
+  /** The class of the evaluation's modules. */
+  get class(): string | null {
+    return this.spec.class ?? null;
+  }
+  /** The type of options whose values are configurations of these modules. */
+  get type(): Type {
+    const { modules, specialArgs, class: expected } = this.spec;
+    this.#type ??= submodule(modules, {
+      ...(specialArgs === undefined ? {} : { specialArgs }),
+      ...(expected === undefined ? {} : { class: expected }),
+    });
+    return this.#type;
+  }
+  /** Which module imports which. */
+  get graph(): readonly ModuleGraph[] {
+    return graphOf(this.spec.modules, () => this.scope.args);
   }
 
   /** The same modules and more. */
-  extendModules({ modules }: { readonly modules: readonly ModuleLike[] }): RawEvaluation {
-    return new RawEvaluation({ ...this.spec, modules: [...this.spec.modules, ...modules] });
+  extendModules({ modules = [], specialArgs, prefix }: Extension): RawEvaluation {
+    const { spec } = this;
+    return new RawEvaluation({
+      ...spec,
+      modules: [...spec.modules, ...modules],
+      specialArgs: specialArgs === undefined ? spec.specialArgs : { ...spec.specialArgs, ...specialArgs },
+      prefix: prefix ?? spec.prefix,
+    });
   }
 }
 

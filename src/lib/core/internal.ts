@@ -21,6 +21,12 @@ export const internalSchema: GroupSchema = new GroupSchema([
         internal: true,
         description: "Further arguments of module functions.",
       }),
+      specialArgs: new OptionDecl({
+        type: raw,
+        readOnly: true,
+        internal: true,
+        description: "The arguments of module functions that are known before any module is.",
+      }),
       check: new OptionDecl({
         type: bool,
         default: true,

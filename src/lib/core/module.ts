@@ -159,7 +159,7 @@ function disabledBy(entries: readonly Entry[]): ReadonlySet<unknown> {
 }
 
 /** The key that a module brings along. */
-function keyOf(record: ModuleRecord): unknown {
+export function keyOf(record: ModuleRecord): unknown {
   return record.fields.key ?? (record.isValue ? record : undefined);
 }
 

@@ -6,7 +6,7 @@ import { allHold, Condition, Def, isChange, member, peel, resolve, type Survivor
 import type { GroupNode } from "./group.ts";
 import { type Loc, names, showLoc } from "./loc.ts";
 import { mergeSurvivors } from "./merge.ts";
-import { unknownOrigin } from "./origin.ts";
+import { type Origin, unknownOrigin } from "./origin.ts";
 import { effectivePriority, optionReadOnly, readTooEarly } from "./problems.ts";
 import { Property, priority, UnsetValue } from "./property.ts";
 import type { OptionSchema } from "./schema.ts";
@@ -95,7 +95,10 @@ export class OptionNode extends Cell {
     }
     if (schema.conflict !== undefined) throw schema.error(this.loc);
     const { aliasOf } = schema;
-    if (aliasOf !== undefined) return this.scope.valueAt(aliasOf);
+    if (aliasOf !== undefined) {
+      const value = this.scope.valueAt(aliasOf);
+      return schema.apply === undefined ? value : schema.apply(value);
+    }
     if (schema.readOnly && this.raw.length > 1) throw optionReadOnly(this.loc, this.raw);
     const at = { loc: this.loc, context: this.scope.context };
     const value = mergeSurvivors(at, schema.type, this.survivors(), this);
@@ -229,10 +232,15 @@ function makeView(node: OptionNode): object {
   add("definitions", () => node.survivors().defs.map((def) => ({ value: def.value, at: def.origin.toString() })));
   add("files", () => node.survivors().defs.map((def) => def.origin.file));
   Object.defineProperty(view, "declarations", { enumerable: true, get: () => node.schema.files });
+  Object.defineProperty(view, "declarationPositions", { enumerable: true, get: () => positions(node.schema.origins) });
   Object.defineProperty(view, "type", { enumerable: true, get: () => node.schema.type });
   Object.defineProperty(view, "description", { enumerable: true, get: () => node.schema.first("description") });
   nodes.set(view, node);
   return Object.freeze(view);
+}
+
+function positions(origins: readonly Origin[]): readonly object[] {
+  return origins.map(({ file, line, column }) => ({ file, line, column }));
 }
 
 const nodes = new WeakMap<object, OptionNode>();

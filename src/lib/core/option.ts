@@ -19,6 +19,7 @@ export interface OptionFields {
   readonly internal?: boolean | undefined;
   readonly visible?: Visibility | undefined;
   readonly readOnly?: boolean | undefined;
+  readonly relatedPackages?: readonly string[] | string | undefined;
   /** The option is another name of this one: it has its type (`type` is for when that is no option) and its value. */
   readonly aliasOf?: readonly string[] | undefined;
 }
@@ -61,6 +62,9 @@ export class OptionDecl {
   }
   get readOnly(): boolean | undefined {
     return this.fields.readOnly;
+  }
+  get relatedPackages(): readonly string[] | string | undefined {
+    return this.fields.relatedPackages;
   }
   get aliasOf(): readonly string[] | undefined {
     return this.fields.aliasOf;

@@ -6,6 +6,7 @@
  *
  *     { ports: [22, 80], text: () => …, root: mkForce("/srv") }
  */
+import { OptionDecl } from "./option.ts";
 import { Change, EachValue, LiteralValue, Property, propertyName, UnsetValue } from "./property.ts";
 
 const maxDepth = 4;
@@ -60,6 +61,8 @@ function renderObject(value: object, depth: number): string {
   if (value instanceof LiteralValue) return `literal(${render(value.literal, depth + 1)})`;
   if (value instanceof UnsetValue) return "mkUnset()";
   if (value instanceof Change) return `${changeName(value)}(${render(value.argument, depth + 1)})`;
+  if (value instanceof OptionDecl) return "mkOption({…})";
+  if ("functor" in value && "description" in value) return `<type ${safely(() => String(value.description))}>`;
   if (value instanceof EachValue) return `mkEach(${render(value.each, depth + 1)})`;
   if (depth >= maxDepth) return Array.isArray(value) ? "[…]" : "{…}";
   if (Array.isArray(value)) {

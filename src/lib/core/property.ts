@@ -96,6 +96,7 @@ const overrideNames = new Map([
 export const priority = {
   vm: 10,
   force: 50,
+  imageMedia: 60,
   plain: 100,
   default: 1000,
   /** What a module's `defaults` say: computed, and so preferred to an option's own default. */

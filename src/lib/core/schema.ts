@@ -13,7 +13,7 @@ import { type Loc, names, showPath } from "./loc.ts";
 import { type ModuleLike, ModuleRecord } from "./module.ts";
 import { OptionDecl } from "./option.ts";
 import type { Origin } from "./origin.ts";
-import { combineTypes, type Type } from "./type.ts";
+import { combineTypes, noCombination, type Type } from "./type.ts";
 
 /** Anything in a schema. */
 export type SchemaNode = OptionSchema | GroupSchema | BrokenSchema;
@@ -191,8 +191,10 @@ export class OptionSchema {
         decl.aliasOf === undefined ? decl.type : (optionAt(this.root, decl.aliasOf)?.type ?? decl.type);
       if (declared === undefined) continue;
       const both: Type | undefined = type === undefined ? declared : combineTypes(type, declared);
-      if (both === undefined)
-        conflict ??= `the types "${type?.description}" and "${declared.description}" do not combine`;
+      if (both === undefined && type !== undefined)
+        conflict ??=
+          noCombination(type, declared) ??
+          `the types "${type.description}" and "${declared.description}" do not combine`;
       type = both ?? type;
       const own = declared.subModules ?? [];
       subModules = [...own.map((module) => new ModuleRecord({ imports: [module] }, origin)), ...subModules];

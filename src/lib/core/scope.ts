@@ -10,15 +10,17 @@
  */
 import type { Problem } from "../../problems/index.ts";
 import { ConfigError } from "../config-error.ts";
+import { argumentsOf, completeArguments, giveArguments } from "./arguments.ts";
 import type { Blueprint, Prepared } from "./blueprint.ts";
 import { at, Cell } from "./cell.ts";
 import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
 import { GroupNode } from "./group.ts";
 import { internalSchema } from "./internal.ts";
-import { type Loc, names, showLoc } from "./loc.ts";
+import { Loc, names, showLoc } from "./loc.ts";
 import type { Entry } from "./module.ts";
 import type { OptionNode } from "./node.ts";
-import type { Origin } from "./origin.ts";
+import { OptionDecl } from "./option.ts";
+import { Origin } from "./origin.ts";
 import { definitionNotGroup, optionUnknown, wrapperAtGroup } from "./problems.ts";
 import { Property, priority } from "./property.ts";
 import { GroupSchema, OptionSchema, optionAt } from "./schema.ts";
@@ -49,11 +51,11 @@ const noDefs: readonly Def[] = [];
 
 /** One fixpoint. */
 export class Scope {
-  readonly root: GroupNode;
+  root: GroupNode;
   /** True while modules may still say more. */
   collecting = true;
   readonly #spec: ScopeSpec;
-  readonly #prepared: Prepared;
+  #prepared: Prepared;
   #args: object | undefined;
   /** Groups that were handed out before all their members were known. */
   #unfrozen: GroupNode[] | undefined;
@@ -67,8 +69,22 @@ export class Scope {
     this.#prepared = spec.blueprint.prepare(() => this.args);
     this.root = new GroupNode(this, this.#prepared.schema, spec.loc);
     this.#distribute(this.#definitions(spec.defs ?? noDefs));
+    if (!this.#prepared.hasFreeform && this.hasFreeform) this.#startAnew();
     this.collecting = false;
     if (!this.hasFreeform) this.#freeze();
+  }
+
+  /**
+   * A free-form type that is said among the definitions is known after module functions were given a configuration that
+   * has no other names: they are called again, with one that looks for them.
+   */
+  #startAnew(): void {
+    this.#args = this.#internal = this.#unmatched = this.#problems = this.#unfrozen = undefined;
+    this.root = undefined as unknown as GroupNode;
+    const { blueprint, loc, defs } = this.#spec;
+    this.#prepared = { ...blueprint.prepare(() => this.args), hasFreeform: true };
+    this.root = new GroupNode(this, this.#prepared.schema, loc);
+    this.#distribute(this.#definitions(defs ?? noDefs));
   }
 
   get loc(): Loc | undefined {
@@ -86,8 +102,20 @@ export class Scope {
   }
   /** The options `_module.…`. */
   get internal(): GroupNode {
-    this.#internal ??= new GroupNode(this, internalSchema, this.loc);
+    if (this.#internal === undefined) {
+      this.#internal = new GroupNode(this, internalSchema, new Loc(this.loc, "_module"));
+      const { specialArgs } = this.context;
+      this.#internal.add([new Def({ specialArgs }, new Origin("specialArgs"))]);
+    }
     return this.#internal;
+  }
+  /** The class that modules have to be of. @internal */
+  get expectedClass(): string | undefined {
+    return this.#spec.blueprint.expectedClass;
+  }
+  /** Whether any module gives arguments to module functions. @internal */
+  get hasArguments(): boolean {
+    return this.#internal?.hasDefinition("args") === true;
   }
   /** What module functions are called with. */
   get args(): object {
@@ -267,7 +295,11 @@ export class Scope {
     const problems = [...byPath.values()].map((items) => {
       const [{ group, name }] = items as [Unmatched];
       const near = nearest(name, [...group.schema.children.keys()]);
-      const note = this.root.schema.children.size === 0 ? "No module declares any option here." : undefined;
+      const note = items.some(({ def }) => def.value instanceof OptionDecl)
+        ? "It is defined as an option: declarations go into the module's `options`, not into its `config`."
+        : this.root.schema.children.size === 0
+          ? "No module declares any option here."
+          : undefined;
       return optionUnknown(
         [...names(group.loc), name],
         items.map(({ def }) => def),
@@ -278,27 +310,21 @@ export class Scope {
     return problems as [Problem, ...Problem[]];
   }
 
-  /** `config` is a getter only where a module function is called while the scope is still being made. */
+  /**
+   * `config` is a getter only where a module function is called while the scope is still being made. What is no member
+   * is looked for among what modules define as `_module.args`.
+   */
   #makeArgs(): object {
-    const args = {};
+    const args = argumentsOf(this);
     const later = (name: string, get: () => object): void => {
-      Object.defineProperty(args, name, { enumerable: true, get });
+      Object.defineProperty(args, name, { enumerable: true, configurable: true, get });
     };
     if (this.root === undefined) later("config", () => this.root.handle());
     else setMember(args, "config", this.root.handle());
     later("options", () => this.root.view());
-    copyMembers(args, this.context.specialArgs);
-    if (this.#spec.args !== undefined) copyMembers(args, this.#spec.args());
-    return Object.freeze(args);
-  }
-}
-
-/** Copy the members of an object; getters stay getters. */
-function copyMembers(to: object, from: object): void {
-  for (const name of Object.keys(from)) {
-    const descriptor = Object.getOwnPropertyDescriptor(from, name);
-    if (descriptor?.get === undefined) setMember(to, name, descriptor?.value);
-    else Object.defineProperty(to, name, descriptor);
+    giveArguments(args, this.context.specialArgs);
+    if (this.#spec.args !== undefined) giveArguments(args, this.#spec.args());
+    return completeArguments(args);
   }
 }
 

@@ -32,6 +32,8 @@ export interface Functor {
   readonly payload?: unknown;
   /** The type of both declarations, the one declared by the later module first; `undefined` when there is none. */
   readonly combine: (own: unknown, other: unknown) => Type | undefined;
+  /** Why two of these do not combine, where there is more to say than that they do not. */
+  readonly reason?: (own: unknown, other: unknown) => string | undefined;
 }
 
 /** An option type. */
@@ -64,6 +66,8 @@ export interface Type {
   readonly emptyText: unknown;
   /** The plain data that definitions may be; absent when there is no saying. */
   readonly schema: SchemaMaker | undefined;
+  /** What to use instead, if the type should no longer be used. */
+  readonly deprecationMessage: string | undefined;
 }
 
 /** An option as documentation sees it. */
@@ -75,7 +79,7 @@ export interface DocumentedOption {
 export interface DocumentedDeclaration
   extends Pick<
     OptionDecl,
-    "internal" | "visible" | "readOnly" | "description" | "example" | "defaultText" | "hasDefault"
+    "internal" | "visible" | "readOnly" | "description" | "example" | "defaultText" | "hasDefault" | "relatedPackages"
   > {
   readonly default: unknown;
   readonly type: Type;
@@ -110,6 +114,7 @@ export function makeType(spec: TypeSpec): Type {
     subOptions: spec.subOptions ?? (() => []),
     emptyText: spec.emptyText,
     schema: spec.schema,
+    deprecationMessage: spec.deprecationMessage,
   };
   return type;
 }
@@ -134,6 +139,12 @@ export function isPrimitive(value: unknown): boolean {
 export function combineTypes(later: Type, earlier: Type): Type | undefined {
   if (later.functor.name !== earlier.functor.name) return undefined;
   return later.functor.combine(later.functor.payload, earlier.functor.payload);
+}
+
+/** Why two types do not combine, if they know; `undefined` otherwise. */
+export function noCombination(later: Type, earlier: Type): string | undefined {
+  if (later.functor.name !== earlier.functor.name) return undefined;
+  return later.functor.reason?.(later.functor.payload, earlier.functor.payload);
 }
 
 /** Remember what a type is made into, so that equal types are one object: a configuration has thousands of lists of text. */

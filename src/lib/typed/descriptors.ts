@@ -74,6 +74,13 @@ export interface AttrsOf<out E> extends OptionType {
   readonly [$kind]: "attrs";
   readonly [$elem]: E;
 }
+/**
+ * A list of sets with one name each, whose order matters. That a set with several names is a definition as well is known
+ * at run time only: with both, the compiler could not tell what a wrapper inside the list is around.
+ */
+export interface AttrListOf<out E> extends ListOf<AttrsOf<E>> {}
+/** The same, read as `V`. */
+export interface AttrListAs<out E, out V> extends CoercedTo<ListOf<AttrsOf<E>>, Scalar<V, never>> {}
 /** `null`, or a value of another type. */
 export interface NullOr<out E> extends OptionType {
   readonly [$kind]: "null";

@@ -2,7 +2,6 @@
  * Types that are one of several: `null` or something, the one or the other, one of several tags, something converted.
  */
 
-import { declaredTwice } from "../core/declaration-problems.ts";
 import { childDef, Def, isGroup, member } from "../core/definition.ts";
 import { eitherSchema, flat, noSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc, showLoc, showPath } from "../core/loc.ts";
@@ -17,6 +16,7 @@ import {
   isPrimitive,
   makeType,
   mergeOne,
+  noCombination,
   phrase,
   type Type,
 } from "../core/type.ts";
@@ -46,6 +46,7 @@ export function nullOr(element: Type): Type {
         const both = combineTypes(own as Type, other as Type);
         return both === undefined ? undefined : nullOr(both);
       },
+      reason: (own, other) => noCombination(own as Type, other as Type),
     },
     subModules: element.subModules,
     withSubModules: (modules) => nullOr(element.withSubModules(modules)),
@@ -211,8 +212,18 @@ export function attrTag(tags: Tags): Type {
 }
 
 function documented(decl: OptionDecl): Omit<DocumentedDeclaration, "type" | "files"> {
-  const { internal, visible, readOnly, description, example, defaultText, hasDefault } = decl;
-  return { internal, visible, readOnly, description, example, defaultText, hasDefault, default: decl.fields.default };
+  const { internal, visible, readOnly, description, example, defaultText, hasDefault, relatedPackages, fields } = decl;
+  return {
+    internal,
+    visible,
+    readOnly,
+    description,
+    example,
+    defaultText,
+    hasDefault,
+    relatedPackages,
+    default: fields.default,
+  };
 }
 
 /** The options behind the tags. */
@@ -232,25 +243,9 @@ function failing(tag: string, error: () => Error): object {
   return Object.freeze(value);
 }
 
-/** A tag that two declarations of the type give options which do not combine. Other tags can be used all the same. */
-class BrokenTag extends OptionDecl {
-  readonly later: OptionDecl;
-  readonly earlier: OptionDecl;
-  constructor(later: OptionDecl, earlier: OptionDecl) {
-    super(later.fields, later.origin);
-    this.later = later;
-    this.earlier = earlier;
-  }
-  error(loc: Loc): Error {
-    const origins = [this.later.origin, this.earlier.origin].filter((origin) => origin !== undefined);
-    return declaredTwice(loc, origins, "its declarations do not combine");
-  }
-}
-
 /** The tag's own option decides: default, read-only and `apply` included. */
 function mergeTag(at: At, tag: string, decl: OptionDecl, defs: readonly Def[]): object {
   const loc = new Loc(at.loc, tag);
-  if (decl instanceof BrokenTag) return failing(tag, () => decl.error(loc));
   const own = defs.map((def) => childDef(def, member(def.value as object, tag)));
   if (decl.hasDefault)
     own.unshift(
@@ -284,17 +279,18 @@ const computed: Type = makeType({
   merge: (at, defs) => mergeOne(at, defs),
 });
 
-function combineTags(later: Tags, earlier: Tags): Type {
+function combineTags(later: Tags, earlier: Tags): Type | undefined {
   const all: Record<string, OptionDecl> = { ...earlier };
   for (const [tag, decl] of Object.entries(later)) {
     const other = earlier[tag];
     if (other === undefined) all[tag] = decl;
     else {
       const type = combineTypes(decl.type as Type, other.type as Type);
-      all[tag] =
-        type === undefined || (decl.hasDefault && other.hasDefault)
-          ? new BrokenTag(decl, other)
-          : new OptionDecl({ ...other.fields, ...decl.fields, type }, decl.origin);
+      const once = ["default", "example", "description", "apply"] as const;
+      const isTwice = once.some((field) => decl.fields[field] !== undefined && other.fields[field] !== undefined);
+      if (type === undefined || isTwice) return undefined;
+      const said = Object.entries(decl.fields).filter(([, value]) => value !== undefined);
+      all[tag] = new OptionDecl({ ...other.fields, ...Object.fromEntries(said), type }, decl.origin);
     }
   }
   return attrTag(all);

@@ -10,7 +10,17 @@ import { schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
 import { ElementCell, lazyMember, mergePeeled, rawMember } from "../core/merge.ts";
 import { EachValue } from "../core/property.ts";
-import { type At, combineTypes, isPrimitive, makeType, misfitsBy, once, phrase, type Type } from "../core/type.ts";
+import {
+  type At,
+  combineTypes,
+  isPrimitive,
+  makeType,
+  misfitsBy,
+  noCombination,
+  once,
+  phrase,
+  type Type,
+} from "../core/type.ts";
 
 /** A list; definitions are concatenated. */
 export const listOf: (element: Type) => Type = once((element) =>
@@ -104,7 +114,31 @@ export const lazyAttrsOf: (element: Type) => Type = once((element) =>
   attrs("lazyAttrsOf", "lazy attribute set of", element, (of) => lazyAttrsOf(of), false),
 );
 
-function attrs(name: string, prefix: string, element: Type, make: (element: Type) => Type, strict: boolean): Type {
+/** What `attrsWith` takes. */
+export interface AttrsSettings {
+  /** Leave conditions of elements alone until the element is read. */
+  readonly lazy?: boolean | undefined;
+  /** What documentation has in the place of the names: `<name>` unless said otherwise. */
+  readonly placeholder?: string | undefined;
+}
+
+/** A set of named values: `attrsOf` or `lazyAttrsOf`, with a word for the names. */
+export function attrsWith(element: Type, { lazy = false, placeholder = "name" }: AttrsSettings = {}): Type {
+  if (placeholder === "name") return lazy ? lazyAttrsOf(element) : attrsOf(element);
+  const make = (of: Type): Type => attrsWith(of, { lazy, placeholder });
+  return lazy
+    ? attrs("lazyAttrsOf", "lazy attribute set of", element, make, false, placeholder)
+    : attrs("attrsOf", "attribute set of", element, make, true, placeholder);
+}
+
+function attrs(
+  name: string,
+  prefix: string,
+  element: Type,
+  make: (element: Type) => Type,
+  strict: boolean,
+  placeholder = "name",
+): Type {
   const type = makeType({
     name,
     description: () => `${prefix} ${phrase(element, "noun", "composite")}`,
@@ -115,12 +149,29 @@ function attrs(name: string, prefix: string, element: Type, make: (element: Type
     emptyText: {},
     schema: (depth) =>
       depth === "outside" ? { type: "object" } : { type: "object", additionalProperties: schemaOf(element, depth) },
-    functor: wrapping("attrsOf", element, make, strict ? "strict" : "lazy"),
+    functor: {
+      name: "attrsOf",
+      payload: { element, lazy: !strict, placeholder },
+      combine: (own, other) => combineAttrs(own as AttrsPayload, other as AttrsPayload),
+      reason: (own, other) => noCombination((own as AttrsPayload).element, (other as AttrsPayload).element),
+    },
     subModules: element.subModules,
     withSubModules: (modules) => make(element.withSubModules(modules)),
-    subOptions: (path) => element.subOptions([...path, "<name>"]),
+    subOptions: (path) => element.subOptions([...path, `<${placeholder}>`]),
   });
   return type;
+}
+
+interface AttrsPayload extends AttrsSettings {
+  readonly element: Type;
+}
+
+/** Elements combine, both are lazy or neither is, and a placeholder of one's own yields to no other. */
+function combineAttrs(own: AttrsPayload, other: AttrsPayload): Type | undefined {
+  const both = own.lazy === other.lazy ? combineTypes(own.element, other.element) : undefined;
+  const placeholder = own.placeholder === "name" ? other.placeholder : own.placeholder;
+  if (both === undefined || (other.placeholder !== "name" && other.placeholder !== placeholder)) return undefined;
+  return attrsWith(both, { lazy: own.lazy, placeholder });
 }
 
 /** True for what can define an attribute set. */
@@ -161,15 +212,14 @@ function mergeAttrs(at: At, element: Type, defs: readonly Def[], strict: boolean
 }
 
 /** Two types around an element combine if the elements do. */
-function wrapping(name: string, element: Type, make: (element: Type) => Type, variant = ""): Type["functor"] {
+function wrapping(name: string, element: Type, make: (element: Type) => Type): Type["functor"] {
   return {
     name,
-    payload: { element, variant },
+    payload: element,
     combine: (own, other) => {
-      const a = own as { element: Type; variant: string };
-      const b = other as { element: Type; variant: string };
-      const both = a.variant === b.variant ? combineTypes(a.element, b.element) : undefined;
+      const both = combineTypes(own as Type, other as Type);
       return both === undefined ? undefined : make(both);
     },
+    reason: (own, other) => noCombination(own as Type, other as Type),
   };
 }

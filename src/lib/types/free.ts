@@ -104,7 +104,8 @@ function settle(value: unknown): unknown {
   return settled;
 }
 
-function mergeDefault(at: At, defs: readonly Def[]): unknown {
+/** What can be put together is: functions, lists, sets, truth by "or", text one after the other. */
+export function mergeDefault(at: At, defs: readonly Def[]): unknown {
   const values = defs.map((def) => def.value);
   const [first] = values;
   if (values.length === 1) return first;
@@ -150,28 +151,49 @@ function isData(descriptor: PropertyDescriptor): boolean {
   return descriptor.get === undefined && typeof descriptor.value !== "function";
 }
 
+/** What `serializableValueWith` takes. */
+export interface SerializableSettings {
+  /** What the values are of: `JSON`, `TOML`. */
+  readonly typeName: string;
+  /** Whether there is `null`; there is, unless said otherwise. */
+  readonly nullable?: boolean | undefined;
+}
+
+/** Data of some format: truth, numbers, text, and sets and lists of those, which are merged deeply. */
+export function serializableValueWith({ typeName, nullable = true }: SerializableSettings): Type {
+  const name = typeName.toLowerCase();
+  const check = (value: unknown): boolean => isJson(value) && (nullable || value !== null);
+  const scalars = oneOf([bool, number, str]);
+  const type: Type = makeType({
+    ...(nullable ? nullOr(scalars) : scalars),
+    name,
+    description: `${typeName} value`,
+    descriptionClass: "noun",
+    check,
+    misfits: (defs) => defs.filter((def) => !check(def.value)),
+    merge: (at, defs) => {
+      const values = defs.map((def) => def.value);
+      if (values.every(Array.isArray)) return listOf(type).merge(at, defs);
+      if (values.every(isGroup)) return attrsOf(type).merge(at, defs);
+      const [first, ...rest] = defs as [Def, ...Def[]];
+      const other = rest.find((def) => !deepEqual(def.value, first.value));
+      if (other !== undefined) throw definitionConflict(at.loc, [first, other]);
+      return first.value;
+    },
+    isEager: (value) => isPrimitive(value) && check(value),
+    emptyText: nullable ? null : undefined,
+    schema: nullable ? flat(anySchema) : undefined,
+    functor: {
+      name: `${name} value`,
+      payload: nullable,
+      combine: (own, other) => (own === other ? type : undefined),
+    },
+  });
+  return type;
+}
+
 /** Any JSON value; sets and lists are merged deeply. */
-export const json: Type = makeType({
-  ...nullOr(oneOf([bool, number, str])),
-  name: "json",
-  description: "JSON value",
-  descriptionClass: "noun",
-  check: isJson,
-  misfits: (defs) => defs.filter((def) => !isJson(def.value)),
-  merge: (at, defs) => {
-    const values = defs.map((def) => def.value);
-    if (values.every(Array.isArray)) return listOf(json).merge(at, defs);
-    if (values.every(isGroup)) return attrsOf(json).merge(at, defs);
-    const [first, ...rest] = defs as [Def, ...Def[]];
-    const other = rest.find((def) => !deepEqual(def.value, first.value));
-    if (other !== undefined) throw definitionConflict(at.loc, [first, other]);
-    return first.value;
-  },
-  isEager: isPrimitive,
-  emptyText: null,
-  schema: flat(anySchema),
-  functor: { name: "json", combine: () => json },
-});
+export const json: Type = serializableValueWith({ typeName: "JSON" });
 
 /** What JSON can say, looking no deeper: the members are checked when they are merged. */
 function isJson(value: unknown): boolean {

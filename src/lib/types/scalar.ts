@@ -5,8 +5,9 @@
  */
 import type { Def } from "../core/definition.ts";
 import { both, flat, noSchema, patternOf, schemaOf } from "../core/json-schema.ts";
-import { type names, showLoc } from "../core/loc.ts";
-import { custom, definitionConflict } from "../core/problems.ts";
+import { showLoc } from "../core/loc.ts";
+import { OptionDecl } from "../core/option.ts";
+import { custom } from "../core/problems.ts";
 import { isPrimitive, makeType, mergeEqual, mergeOne, type Type, type TypeSpec } from "../core/type.ts";
 
 /** A type whose values are compared, and merged if equal. */
@@ -221,32 +222,6 @@ export function enumOf(values: readonly (string | number | boolean | null)[]): T
   });
 }
 
-/** An absolute path. Things that lie in the store are given as themselves and read as their path. */
-export const path: Type = makeType({
-  name: "path",
-  description: "absolute path",
-  descriptionClass: "noun",
-  isEager: isString,
-  check: (v) => pathOf(v) !== undefined,
-  schema: flat({ type: "string", pattern: "^/" }),
-  merge: (at, defs) => {
-    const paths = defs.map((def) => pathOf(def.value));
-    const other = paths.findIndex((found) => found !== paths[0]);
-    if (other > 0) throw definitionConflict(at.loc, [defs[0] as Def, defs[other] as Def]);
-    return paths[0];
-  },
-});
-
-/** The text of a path or of something that has one; store objects say theirs when converted to text. */
-function pathOf(value: unknown): string | undefined {
-  const text = isString(value) ? value : hasPath(value) ? String(value) : undefined;
-  return text?.startsWith("/") ? text : undefined;
-}
-
-function hasPath(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "path" in value && isString(value.path);
-}
-
 /** A value of some class or shape of one's own; one definition only. */
 export function opaque(description: string, check: (value: unknown) => boolean = () => true): Type {
   const type: Type = makeType({
@@ -339,7 +314,12 @@ export const optionType: Type = makeType({
   },
 });
 
-/** The last name of a location. @internal */
-export function lastName(loc: Parameters<typeof names>[0]): string {
-  return loc?.name ?? "";
-}
+/** The declaration of an option, as a value. */
+export const optionDeclaration: Type = makeType({
+  name: "optionDeclaration",
+  description: "option declaration",
+  descriptionClass: "noun",
+  check: (v) => v instanceof OptionDecl,
+  schema: flat(noSchema),
+  merge: (at, defs) => mergeOne(at, defs),
+});

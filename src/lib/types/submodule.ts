@@ -7,6 +7,8 @@
  */
 import { Blueprint, type Prepared } from "../core/blueprint.ts";
 import { Def, isGroup } from "../core/definition.ts";
+import type { Extension } from "../core/evaluate.ts";
+import { locOf } from "../core/loc.ts";
 import { type ModuleLike, ModuleRecord } from "../core/module.ts";
 import { Property, priority } from "../core/property.ts";
 import { GroupSchema, OptionSchema } from "../core/schema.ts";
@@ -36,6 +38,7 @@ export function submodule(modules: readonly ModuleLike[], settings: SubmoduleSet
       name: "submodule",
       payload: { modules, settings },
       combine: (own, other) => combine(own as Payload, other as Payload),
+      reason: (own, other) => conflictOf((own as Payload).settings, (other as Payload).settings),
     },
     subModules: modules,
     withSubModules: (others) => submodule(others, settings),
@@ -99,13 +102,17 @@ function asImport(def: Def): ModuleLike {
 }
 
 /** What `extendModules` is inside a submodule: the same instance, with more modules. */
-function extender(name: string, spec: ScopeSpec): (more: { readonly modules: readonly ModuleLike[] }) => object {
-  return ({ modules }) => {
-    const { blueprint } = spec;
-    const scope = scopeOf(name, {
+function extender(name: string, spec: ScopeSpec): (more: Extension) => object {
+  return ({ modules = [], specialArgs, prefix }) => {
+    const { blueprint, context } = spec;
+    const more: ScopeSpec = {
       ...spec,
       blueprint: new Blueprint([...blueprint.modules, ...modules], blueprint.expectedClass),
-    });
+      context:
+        specialArgs === undefined ? context : { ...context, specialArgs: { ...context.specialArgs, ...specialArgs } },
+      loc: prefix === undefined ? spec.loc : locOf(prefix),
+    };
+    const scope = scopeOf(more.loc === spec.loc ? name : (more.loc?.name ?? ""), more);
     return {
       get config(): object {
         return scope.config;
@@ -113,23 +120,39 @@ function extender(name: string, spec: ScopeSpec): (more: { readonly modules: rea
       get options(): object {
         return scope.root.view();
       },
+      get _module(): object {
+        return scope.internal.object();
+      },
+      class: blueprint.expectedClass ?? null,
+      extendModules: extender(name, more),
     };
   };
 }
 
+/** A setting that only one of them has is that of both. */
 function combine(own: Payload, other: Payload): Type | undefined {
   const a = own.settings;
   const b = other.settings;
-  if (a.class !== undefined && b.class !== undefined && a.class !== b.class) return undefined;
-  if (a.description !== undefined && b.description !== undefined && a.description !== b.description) return undefined;
-  const shared = Object.keys(a.specialArgs ?? {}).some((key) => key in (b.specialArgs ?? {}));
-  return shared
+  return conflictOf(a, b) !== undefined
     ? undefined
     : submodule([...own.modules, ...other.modules], {
         ...b,
         ...a,
         specialArgs: { ...b.specialArgs, ...a.specialArgs },
       });
+}
+
+/** What two submodule types cannot both be. */
+function conflictOf(a: SubmoduleSettings, b: SubmoduleSettings): string | undefined {
+  for (const name of ["class", "description"] as const) {
+    const [own, other] = [a[name], b[name]];
+    if (own !== undefined && other !== undefined && own !== other)
+      return `a submoduleWith option is declared multiple times with conflicting ${name} values ${JSON.stringify(own)} and ${JSON.stringify(other)}`;
+  }
+  const shared = Object.keys(a.specialArgs ?? {}).filter((key) => key in (b.specialArgs ?? {}));
+  if (shared.length === 0) return undefined;
+  const shown = shared.map((key) => JSON.stringify(key)).join(" and ");
+  return `a submoduleWith option is declared multiple times with the same specialArgs ${shown}`;
 }
 
 /** The arguments of a submodule that no definition has made yet. */
@@ -189,5 +212,6 @@ export function documentedOption(schema: OptionSchema): DocumentedOption["option
     internal: schema.first("internal"),
     visible: schema.first("visible"),
     readOnly: schema.readOnly,
+    relatedPackages: schema.first("relatedPackages"),
   };
 }
