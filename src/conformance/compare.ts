@@ -10,6 +10,7 @@ export type Kind = string;
 const kinds: { readonly [code: string]: Kind } = {
   "option-unknown": "unknown-option",
   "wrapper-at-group": "unknown-option",
+  "rename-target": "unknown-option",
   "definition-type": "type",
   "wrapper-nesting": "type",
   "definition-conflict": "conflict",

@@ -1,0 +1,104 @@
+/**
+ * Answers of real Nix where the corpora are thin, each to a question that was once answered otherwise. The notation is
+ * that of the corpora.
+ */
+import { describe, expect, it } from "vitest";
+import { check, type ModuleCase } from "../../src/conformance/modules.ts";
+
+const cases: readonly (Omit<ModuleCase, "id"> & { readonly says: string })[] = [
+  {
+    says: "an alias that nobody uses leaves the default of the option that it leads into",
+    modules: [
+      {
+        imports: [{ $alias: { from: ["old"], to: ["b", "x"] } }],
+        options: {
+          b: { $option: { type: { attrsOf: "int" }, default: { x: 1, y: 7 } } },
+        },
+      },
+    ],
+    expected: { ok: { b: { x: 1, y: 7 }, old: 1 } },
+  },
+  {
+    says: "an alias that is used replaces that default as any definition would",
+    modules: [
+      {
+        imports: [{ $alias: { from: ["old"], to: ["b", "x"] } }],
+        options: { b: { $option: { type: { attrsOf: "int" }, default: { x: 1, y: 7 } } } },
+        config: { old: 2 },
+      },
+    ],
+    expected: { ok: { b: { x: 2 }, old: 2 } },
+  },
+  {
+    says: "an alias into an option is of type submodule",
+    modules: [
+      {
+        imports: [{ $alias: { from: ["old"], to: ["b", "x"] } }],
+        options: { b: { $option: { type: { attrsOf: "int" }, default: { x: 1 } } } },
+      },
+    ],
+    expected: {
+      ok: { b: { x: 1 }, old: 1 },
+      meta: {
+        '["old"]': {
+          highestPrio: 9999,
+          isDefined: false,
+          files: [],
+          type: "submodule",
+          declarations: ["<unknown-file>"],
+        },
+      },
+    },
+  },
+  {
+    says: "a non-empty list needs no parentheses inside another type",
+    modules: [{ file: "m", options: { a: { $option: { type: { listOf: { nonEmptyListOf: "str" } }, default: [] } } } }],
+    expected: {
+      ok: { a: [] },
+      meta: {
+        '["a"]': {
+          highestPrio: 1500,
+          isDefined: true,
+          files: ["m"],
+          type: "list of non-empty (list of string)",
+          declarations: ["m"],
+        },
+      },
+    },
+  },
+  {
+    says: "a submodule that nobody defines has no name",
+    modules: [
+      {
+        options: {
+          s: {
+            $option: {
+              type: { submodule: [{ options: { x: { $option: { type: "str", default: { $arg: "name" } } } } }] },
+            },
+          },
+        },
+      },
+    ],
+    expected: { ok: { s: { x: "‹name›" } } },
+  },
+  {
+    says: "of two tags at once, the value of the first is what cannot be read",
+    modules: [
+      {
+        options: { a: { $option: { type: { attrTag: { b: { type: "int" }, c: { type: "int" } } } } } },
+        config: { $mkMerge: [{ a: { b: 1 } }, { a: { c: 1 } }] },
+      },
+    ],
+    expected: {
+      error: "conflict",
+      errors: [{ path: ["a", "b"], error: "conflict" }],
+      partial: { a: { b: { $error: "conflict" } } },
+    },
+  },
+];
+
+describe("real Nix says that", () => {
+  for (const { says, ...item } of cases) {
+    it(says, () => expect(check({ id: says, ...item })).toBeUndefined());
+  }
+});
