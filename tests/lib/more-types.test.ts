@@ -5,10 +5,13 @@ import {
   ConfigError,
   dataModule,
   declareOptions,
+  define,
   defineModule,
   deprecationWarnings,
   documentOptions,
   evalModules,
+  literal,
+  type Module,
   mergeDefaultOption,
   mergeEqualOption,
   mergeOneOption,
@@ -358,5 +361,40 @@ describe("types", () => {
       modules: [base.defineModule({}), dataModule("x.json", { n: { $merge: [[1], []] } })],
     });
     expect(codeOf(() => config.n)).toBe("definition-type");
+  });
+});
+
+describe("a value that no type looks into", () => {
+  const options = declareOptions({
+    port: mkOption({ type: t.port, default: 80 }),
+    loose: mkOption({ type: t.unspecified }),
+    set: mkOption({ type: t.attrs, default: {} }),
+  });
+  const of = (module: AnyModule) =>
+    evalModules({ modules: [defineModule<typeof options>({ options }), module as Module<typeof options>] }).config;
+
+  it("has its thunks run and its literals unwrapped, however deep they lie", () => {
+    const config = of(
+      defineModule<typeof options>({
+        config: ({ config: own }) =>
+          define({
+            loose: [[() => own.port], { f: literal((x: number) => x + own.port) }],
+            set: { a: { b: () => own.port } },
+          }),
+      }),
+    );
+    const [[port], { f }] = config.loose as [[number], { f: (x: number) => number }];
+    expect([port, f(1), config.set]).toEqual([80, 81, { a: { b: 80 } }]);
+  });
+
+  it("is the same object when there is nothing to do", () => {
+    const list = [{ a: 1 }, ["b"]];
+    expect(of(defineModule<typeof options>({ config: { loose: list } })).loose).toBe(list);
+  });
+
+  it("has a problem where a wrapper is in it, and only there", () => {
+    const config = of(defineModule<typeof options>({ config: { set: { a: mkBefore(1), b: 2 } } }));
+    expect(config.set["b"]).toBe(2);
+    expect(codeOf(() => config.set["a"])).toBe("wrapper-nesting");
   });
 });

@@ -115,11 +115,16 @@ export function allHold(conditions: Conditions | undefined): boolean {
 }
 
 /** The getter of an object's member. Unlike a property descriptor it costs no allocation, and every member is asked for. */
-const getterOf = Reflect.get(Object.prototype, "__lookupGetter__") as (this: object, key: string) => unknown;
+const lookupGetter = Reflect.get(Object.prototype, "__lookupGetter__") as (this: object, key: string) => unknown;
+
+/** The getter behind an object's own member, if it has one. */
+export function getterOf(object: object, key: string): unknown {
+  return lookupGetter.call(object, key);
+}
 
 /** A member of an object's own without reading it: a getter is a thunk. */
 export function member(object: object, key: string): unknown {
-  return getterOf.call(object, key) === undefined
+  return lookupGetter.call(object, key) === undefined
     ? (object as Record<string, unknown>)[key]
     : () => (object as Record<string, unknown>)[key];
 }

@@ -1,14 +1,15 @@
 /**
  * Types without a fixed shape: raw values, anything, JSON, plain sets, and the type of an option that names none.
  */
-import { childDef, Def, isGroup, member, setMember } from "../core/definition.ts";
+import { childDef, type Def, isGroup, member, setMember } from "../core/definition.ts";
 import { anySchema, flat } from "../core/json-schema.ts";
 import { definitionConflict } from "../core/problems.ts";
-import { LiteralValue, Property } from "../core/property.ts";
+import { Property } from "../core/property.ts";
 import { type At, deepEqual, isPrimitive, makeType, mergeEqual, mergeOne, type Type } from "../core/type.ts";
 import { nullOr, oneOf } from "./choices.ts";
 import { attrsOf, listOf } from "./containers.ts";
 import { bool, enumOf, number, str } from "./scalar.ts";
+import { isFinished, isPlain, settled } from "./settle.ts";
 
 /** No wrapper can be a value: one that is left was nested wrongly. */
 const unwrapped = (value: unknown): boolean => !(value instanceof Property);
@@ -49,7 +50,7 @@ export const attrs: Type = makeType({
   description: "attribute set",
   check: isGroup,
   schema: flat({ type: "object" }),
-  merge: (_, defs) => overlay(defs),
+  merge: overlay,
   emptyValue: () => Object.freeze({}),
   emptyText: {},
 });
@@ -58,13 +59,6 @@ function kind(value: unknown): string {
   if (Array.isArray(value)) return "list";
   if (isPlain(value)) return "set";
   return typeof value === "object" && value !== null ? "object" : typeof value;
-}
-
-/** A set, as opposed to an instance of somebody's class. */
-function isPlain(value: unknown): value is object {
-  if (!isGroup(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 function mergeAnything(at: At, defs: readonly Def[]): unknown {
@@ -77,7 +71,7 @@ function mergeAnything(at: At, defs: readonly Def[]): unknown {
     case "list":
       return mergeEqual(
         at,
-        defs.map((def) => new Def(settle(def.value), def.origin, undefined, def.priority, def.base)),
+        defs.map((def) => def.with(settled(at, def, def.value))),
       );
     case "object":
       return mergeOne(at, defs);
@@ -93,22 +87,12 @@ function mergeAnything(at: At, defs: readonly Def[]): unknown {
   }
 }
 
-/** A list with the thunks inside it run. */
-function settle(value: unknown): unknown {
-  if (typeof value === "function" && value.length === 0) return settle((value as () => unknown)());
-  if (value instanceof LiteralValue) return value.literal;
-  if (Array.isArray(value)) return value.map(settle);
-  if (!isPlain(value)) return value;
-  const settled = {};
-  for (const key of Object.keys(value)) setMember(settled, key, settle(member(value, key)));
-  return settled;
-}
-
 /** What can be put together is: functions, lists, sets, truth by "or", text one after the other. */
 export function mergeDefault(at: At, defs: readonly Def[]): unknown {
   const values = defs.map((def) => def.value);
   const [first] = values;
-  if (values.length === 1) return first;
+  if (values.length === 1 && typeof first === "function") return first;
+  if (values.length === 1) return isPlain(first) ? overlay(at, defs) : settled(at, defs[0] as Def, first);
   const functions = values.filter((value) => typeof value === "function");
   if (functions.length === values.length) {
     return (argument: unknown) =>
@@ -117,8 +101,9 @@ export function mergeDefault(at: At, defs: readonly Def[]): unknown {
         defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))),
       );
   }
-  if (values.every((value) => Array.isArray(value))) return Object.freeze(values.flat());
-  if (values.every(isPlain)) return overlay(defs);
+  if (values.every((value) => Array.isArray(value)))
+    return Object.freeze(defs.flatMap((def) => settled(at, def, def.value) as unknown[]));
+  if (values.every(isPlain)) return overlay(at, defs);
   if (values.every((value) => typeof value === "boolean")) return values.includes(true);
   if (values.every((value) => typeof value === "string")) return values.join("");
   if (typeof first === "number" && values.every((value) => value === first)) return first;
@@ -126,29 +111,21 @@ export function mergeDefault(at: At, defs: readonly Def[]): unknown {
 }
 
 /** One set of several; later definitions win, values stay lazy. */
-function overlay(defs: readonly Def[]): object {
-  if (defs.length === 1 && Object.values(Object.getOwnPropertyDescriptors(defs[0]?.value)).every(isData)) {
-    return (defs[0] as Def).value as object;
-  }
+function overlay(at: At, defs: readonly Def[]): object {
+  const [only] = defs as [Def];
+  if (defs.length === 1 && isFinished(only.value, new Set())) return only.value as object;
   const merged = {};
   for (const def of defs) {
-    const value = def.value as object;
-    for (const key of Object.keys(value)) {
-      const item = member(value, key);
-      if (typeof item !== "function" || item.length > 0) setMember(merged, key, item);
-      else
-        Object.defineProperty(merged, key, {
-          enumerable: true,
-          configurable: true,
-          get: () => (item as () => unknown)(),
-        });
+    for (const key of Object.keys(def.value as object)) {
+      const item = member(def.value as object, key);
+      if (isFinished(item, new Set())) setMember(merged, key, item);
+      else {
+        const get = (): unknown => settled(at, def, item);
+        Object.defineProperty(merged, key, { enumerable: true, configurable: true, get });
+      }
     }
   }
   return Object.freeze(merged);
-}
-
-function isData(descriptor: PropertyDescriptor): boolean {
-  return descriptor.get === undefined && typeof descriptor.value !== "function";
 }
 
 /** What `serializableValueWith` takes. */
