@@ -387,6 +387,13 @@ describe("a value that no type looks into", () => {
     expect([port, f(1), config.set]).toEqual([80, 81, { a: { b: 80 } }]);
   });
 
+  it("has the first module's value for a name, whether that or the other is a thunk", () => {
+    const first = defineModule<typeof options>({ config: { set: { a: 1, b: () => 1 } } });
+    const second = defineModule<typeof options>({ config: { set: { a: () => 2, b: 2 } } });
+    const { config } = evalModules({ modules: [defineModule<typeof options>({ options }), first, second] });
+    expect(deep(config.set)).toEqual({ a: 1, b: 1 });
+  });
+
   it("is the same object when there is nothing to do", () => {
     const list = [{ a: 1 }, ["b"]];
     expect(of(defineModule<typeof options>({ config: { loose: list } })).loose).toBe(list);

@@ -1,7 +1,7 @@
 /**
  * Types without a fixed shape: raw values, anything, JSON, plain sets, and the type of an option that names none.
  */
-import { childDef, type Def, isGroup, member, setMember } from "../core/definition.ts";
+import { childDef, type Def, isGroup, member } from "../core/definition.ts";
 import { anySchema, flat } from "../core/json-schema.ts";
 import { definitionConflict } from "../core/problems.ts";
 import { Property } from "../core/property.ts";
@@ -118,11 +118,10 @@ function overlay(at: At, defs: readonly Def[]): object {
   for (const def of defs) {
     for (const key of Object.keys(def.value as object)) {
       const item = member(def.value as object, key);
-      if (isFinished(item, new Set())) setMember(merged, key, item);
-      else {
-        const get = (): unknown => settled(at, def, item);
-        Object.defineProperty(merged, key, { enumerable: true, configurable: true, get });
-      }
+      const content: PropertyDescriptor = isFinished(item, new Set())
+        ? { value: item }
+        : { get: () => settled(at, def, item) };
+      Object.defineProperty(merged, key, { enumerable: true, configurable: true, ...content });
     }
   }
   return Object.freeze(merged);
