@@ -314,7 +314,7 @@ function readComputation(expr: Json): Computation {
     case "$add":
       return (args) => {
         let sum = 0;
-        for (const part of parts) sum += part(args) as number;
+        for (let i = 0; i < parts.length; i++) sum += parts[i]?.(args) as number;
         return sum;
       };
     default:
@@ -325,7 +325,7 @@ function readComputation(expr: Json): Computation {
 function reference(path: readonly string[]): Computation {
   return (args) => {
     let at: unknown = args?.config;
-    for (const name of path) at = (at as { readonly [name: string]: unknown })[name];
+    for (let i = 0; i < path.length; i++) at = (at as { readonly [name: string]: unknown })[path[i] as string];
     return at;
   };
 }

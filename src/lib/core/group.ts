@@ -14,7 +14,10 @@ import type { Scope } from "./scope.ts";
 
 const noDefs: readonly Def[] = [];
 
-/** A group of options in a scope. */
+/**
+ * A group of options in a scope. What runs for every option is written with `forEach` and counted loops: a configuration is
+ * mostly read by code that has not run before, and there each turn of a `for … of` makes an object.
+ */
 export class GroupNode {
   readonly scope: Scope;
   readonly schema: GroupSchema;
@@ -43,7 +46,7 @@ export class GroupNode {
   /** Give the group definitions; each is a plain set. */
   add(parts: readonly Def[]): void {
     this.#parts = this.#parts.length === 0 ? parts : [...this.#parts, ...parts];
-    this.#mentions = this.#parts.length <= fewParts ? undefined : mentions(this.#parts);
+    this.#mentions = this.#parts.length <= fewParts ? undefined : mentions(this.#parts, this.schema);
   }
 
   /** The parts to look for a name in; some of them may not mention it. */
@@ -51,7 +54,7 @@ export class GroupNode {
     return this.#mentions === undefined ? this.#parts : (this.#mentions.get(name) ?? noDefs);
   }
 
-  /** The definitions of an option, or of anything else that parts mention. */
+  /** The definitions of an option. */
   definitionsOf(name: string): readonly Def[] {
     const defs: Def[] = [];
     for (const part of this.#partsFor(name)) {
@@ -63,8 +66,10 @@ export class GroupNode {
 
   /** The part that mentions a name, if there is exactly one. */
   onlyPart(name: string): Def | undefined {
+    const parts = this.#partsFor(name);
     let only: Def | undefined;
-    for (const part of this.#partsFor(name)) {
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i] as Def;
       if (!Object.hasOwn(part.value as object, name)) continue;
       if (only !== undefined) return undefined;
       only = part;
@@ -105,11 +110,11 @@ export class GroupNode {
     if (this.#object !== undefined) return this.#object;
     const object = this.schema.children.size > manyMembers ? withManyMembers() : {};
     this.#object = object;
-    for (const [name, schema] of this.schema.children) {
+    this.schema.children.forEach((schema, name) => {
       if (schema instanceof OptionSchema) this.#defineOption(object, name, schema);
       else if (schema instanceof GroupSchema) define(object, name, () => this.group(name).object());
       else define(object, name, () => this.#fail(schema, name));
-    }
+    });
     if (this.scope.isFinal(this)) Object.freeze(object);
     return object;
   }
@@ -228,14 +233,20 @@ function withManyMembers(): object {
 /** Up to so many parts are looked through for each name; keeping a list for each would take longer. */
 const fewParts = 4;
 
-/** For each name the parts that mention it. */
-function mentions(parts: readonly Def[]): Map<string, readonly Def[]> {
-  const found = new Map<string, readonly Def[]>();
+/** For each option the parts that mention it. */
+function mentions(parts: readonly Def[], { children }: GroupSchema): Map<string, readonly Def[]> {
+  const found = new Map<string, Def[]>();
   for (const part of parts) {
+    // Most options have one definition, and all those in one part share this list.
     const alone = [part];
-    for (const name of Object.keys(part.value as object)) {
+    const names = Object.keys(part.value as object);
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string;
+      if (children.get(name) instanceof GroupSchema) continue;
       const known = found.get(name);
-      found.set(name, known === undefined ? alone : [...known, part]);
+      if (known === undefined) found.set(name, alone);
+      else if (known.length === 1) found.set(name, [known[0] as Def, part]);
+      else known.push(part);
     }
   }
   return found;

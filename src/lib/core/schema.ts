@@ -38,20 +38,23 @@ export class GroupSchema {
     if (declared.length === 1 && only !== undefined) {
       // Most groups are declared by one module.
       const tree = only.tree as Record<string, unknown>;
-      for (const name of Object.keys(tree))
+      const names = Object.keys(tree);
+      for (let i = 0; i < names.length; i++) {
+        const name = names[i] as string;
         this.#add(children, name, onePart(name, tree[name], only.origin, root ?? this));
+      }
       return;
     }
     const first = new Map<string, Declared>();
     const several = byName(declared, first);
-    for (const [name, { tree, origin }] of first) {
+    first.forEach(({ tree, origin }, name) => {
       const parts = several?.get(name);
       const child =
         parts === undefined
           ? onePart(name, (tree as Record<string, unknown>)[name], origin, root ?? this)
           : severalParts(name, parts, root ?? this);
       this.#add(children, name, child);
-    }
+    });
   }
 
   #add(children: Map<string, SchemaNode>, name: string, child: SchemaNode): void {
@@ -223,7 +226,9 @@ function byName(declared: readonly Declared[], first: Map<string, Declared>): Ma
     origin,
   });
   for (const group of declared) {
-    for (const name of Object.keys(group.tree as object)) {
+    const names = Object.keys(group.tree as object);
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string;
       const known = first.get(name);
       if (known === undefined) {
         first.set(name, group);

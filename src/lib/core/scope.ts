@@ -243,7 +243,9 @@ export class Scope {
     const { children } = group.schema;
     for (const def of parts) {
       const value = def.value as object;
-      for (const name of Object.keys(value)) {
+      const members = Object.keys(value);
+      for (let i = 0; i < members.length; i++) {
+        const name = members[i] as string;
         const schema = children.get(name);
         if (schema instanceof OptionSchema) continue;
         if (schema instanceof GroupSchema || (name === "_module" && group === this.root)) {
