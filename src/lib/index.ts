@@ -5,7 +5,7 @@
  * problem names the lines it comes from.
  */
 
-export type { Problem } from "../problems/index.ts";
+export { type Problem, ProblemError, renderProblem, renderProblems, type Site } from "../problems/index.ts";
 export {
   mergeAttrDefinitionsWithPrio,
   mkAliasAndWrapDefinitions,
