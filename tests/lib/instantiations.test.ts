@@ -4,18 +4,18 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 
-/** What an option may cost the compiler, with its share of definitions that refer to it: 85 as measured, and some air. */
-const BUDGET = 93;
+/** What an option may cost the compiler, with its share of definitions that refer to it: 123 as measured, a third of it for descriptions, and some air. */
+const BUDGET = 130;
 
 interface Generator {
   readonly OPTIONS_PER_MODULE: number;
-  writeTypedModules(
+  readonly writeTypedModules: (
     folder: string,
     spec: { readonly modules: number; readonly users: number; readonly lib: string; readonly types: string },
-  ): void;
+  ) => void;
 }
 interface Compiler {
-  compile(folder: string): { readonly instantiations: number };
+  readonly compile: (folder: string) => { readonly instantiations: number };
 }
 
 const root = resolve(import.meta.dirname, "../..");
