@@ -209,8 +209,7 @@ export type Def<W> = W | Wrapped<Def<W>>;
  * `Def` for a described option. The description does nothing; it is here because editors show the name of a type with its
  * arguments, and a comment at the declaration does not come through the mapped type in all of them.
  */
-// biome-ignore lint/correctness/noUnusedVariables: it is there to be shown.
-export type Described<W, D> = W | Wrapped<Def<W>>;
+export type Described<W, _Description> = W | Wrapped<Def<W>>;
 /** A value, or a thunk of one; a thunk may wrap what it returns. */
 export type Lazy<D> = D | (() => D | Wrapped<Def<Lazy<D>>>);
 /** One definition for every element; made by `mkEach`. */
