@@ -32,22 +32,9 @@ async function prepare() {
     const definitions = modules.map(({ config }) => bare(config ?? {}));
     return () => forced(deepmerge(...definitions));
   }
-  const neutral = await import("../../dist/conformance/neutral.js");
-  let evaluation;
-  const late = {
-    get config() {
-      return evaluation.config;
-    },
-  };
-  const native = modules.map(({ config, ...rest }) => {
-    const record = neutral.readModule(rest);
-    const fields = { ...record.fields, config: config === undefined ? undefined : neutral.readExpr(config, late) };
-    return new raw.ModuleRecord(fields);
-  });
-  return () => {
-    evaluation = raw.evaluate({ modules: native });
-    return forced(evaluation.config);
-  };
+  const { readModule } = await import("../../dist/conformance/neutral.js");
+  const native = modules.map(readModule);
+  return () => forced(raw.evaluate({ modules: native }).config);
 }
 
 /** Read everything there is. */
