@@ -9,7 +9,7 @@ const directory = mkdtempSync(join(tmpdir(), "editor-"));
 const file = join(directory, "machine.ts");
 let server: LanguageServer;
 
-const head = `import { declareOptions, define, defineModule, mkForce, mkIf, mkMerge, mkOption, mkTransform, t } from ${JSON.stringify(join(root, "src/lib/index.ts"))};
+const head = `import { declareOptions, define, defineModule, mkEnableOption, mkForce, mkIf, mkMerge, mkOption, mkTransform, t } from ${JSON.stringify(join(root, "src/lib/index.ts"))};
 const options = declareOptions({
   services: {
     web: {
@@ -18,9 +18,9 @@ const options = declareOptions({
       /** Where to listen. */
       port: mkOption({ type: t.port, default: 80, description: "Where to listen." }),
       login: mkOption({ type: t.enum(["yes", "no"]), default: "no" }),
-      sites: mkOption({ type: t.attrsOf(t.submodule({ root: mkOption({ type: t.path }) })), default: {} }),
+      sites: mkOption({ type: t.attrsOf(t.submodule({ root: mkOption({ type: t.path, description: "What to serve." }) })), default: {} }),
     },
-    mail: { enable: mkOption({ type: t.bool, default: false }) },
+    mail: { enable: mkEnableOption("the mail server") },
   },
 });
 export default defineModule<typeof options>({
@@ -68,11 +68,19 @@ describe("an editor", () => {
     ).toEqual(expect.arrayContaining(["mail", "web"]));
   });
 
-  it("shows the type of an option, and its description where it is declared", { timeout: 30_000 }, async () => {
+  it("shows the type and the description of an option wherever it is defined, and the type where it is read", {
+    timeout: 30_000,
+  }, async () => {
     const defined = await server.hover(file, open("define({ services: { web: { po¦rt: 80 } } })"));
-    expect(defined).toContain("port?: Def<Lazy<number>>");
+    expect(defined).toContain('port?: Described<Lazy<number>, "Where to listen.">');
     const forced = await server.hover(file, open("mkMerge([{ services: mkForce({ web: { po¦rt: 80 } }) }])"));
-    expect(forced).toContain("port?: Def<Lazy<number>>");
+    expect(forced).toContain('port?: Described<Lazy<number>, "Where to listen.">');
+    const inSubmodule = open('define({ services: { web: { sites: { blog: mkIf(() => true, { ro¦ot: "/" }) } } } })');
+    expect(await server.hover(file, inSubmodule)).toContain('"What to serve."');
+    const undescribed = await server.hover(file, open('define({ services: { web: { lo¦gin: "no" } } })'));
+    expect(undescribed).toContain('login?: Def<Lazy<"no" | "yes">>');
+    const enabled = await server.hover(file, open("define({ services: { mail: { en¦able: true } } })"));
+    expect(enabled).toContain('"Whether to enable the mail server."');
     const readAt = open("define({ services: { mail: { enable: () => config.services.web.en¦able } } })");
     expect(await server.hover(file, readAt)).toContain("enable: boolean");
     const changed = await server.hover(
@@ -83,6 +91,15 @@ describe("an editor", () => {
     const declared = open("define({})");
     const line = head.split("\n").findIndex((text) => text.trimStart().startsWith("port:"));
     expect(await server.hover(file, { ...declared, line, character: 7 })).toContain("Where to listen.");
+  });
+
+  it("shows the descriptions of the standard modules", { timeout: 60_000 }, async () => {
+    const text = `import { defineModule } from ${JSON.stringify(join(root, "src/lib/index.ts"))};
+import type { Std } from ${JSON.stringify(join(root, "src/modules/index.ts"))};
+export default defineModule<Std>({ config: { networking: { hostName: "web" } } });\n`;
+    server.open(file, text);
+    const shown = await server.hover(file, { line: 2, character: text.split("\n")[2]?.indexOf("hostName") ?? 0 });
+    expect(shown).toMatch(/hostName\?: Described<Lazy<string>, ".+">/);
   });
 
   it("leads from a definition and from a use to the declaration", { timeout: 30_000 }, async () => {

@@ -1,6 +1,21 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dataModule, declareOptions, defineModule, evalModules, mkOption, raw, t, using } from "../../src/lib/index.ts";
+import {
+  dataModule,
+  declareOptions,
+  define,
+  defineModule,
+  evalModules,
+  mkForce,
+  mkIf,
+  mkMerge,
+  mkOption,
+  raw,
+  t,
+  using,
+} from "../../src/lib/index.ts";
 import { ProblemError, renderProblems } from "../../src/problems/index.ts";
+import { counts, described, isHandled, trouble } from "./support/hostile.ts";
 
 const types = {
   bool: t.bool,
@@ -149,6 +164,64 @@ describe("a hostile value as a definition", () => {
     expect(Object.keys(onlyX.config.x)).toEqual(["__proto__", "constructor"]);
     expect(Object.getPrototypeOf(onlyX.config.x)).toBe(Object.prototype);
   });
+});
+
+describe("any value at any place, in anything", () => {
+  const RUNS = Number(process.env["OSMOD_HOSTILE_RUNS"] ?? 800);
+  const below = (count: number) => fc.nat(count - 1);
+  const cases = fc
+    .record({
+      value: below(counts.values),
+      settings: fc.array(below(counts.settings), { maxLength: 3 }),
+      place: below(counts.places),
+      type: below(counts.types),
+    })
+    .filter(isHandled);
+
+  it("gives a value or a problem that can be shown, and leaves prototypes alone", { timeout: 1_000 * RUNS }, () => {
+    fc.assert(
+      fc.property(cases, (of) => {
+        expect(trouble(of), described(of)).toBeUndefined();
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
+
+describe("nesting ten thousand deep", () => {
+  const wrappers: { readonly [name: string]: (inner: unknown) => unknown } = {
+    lists: (inner) => [inner],
+    sets: (a) => ({ a }),
+    mkIf: (inner) => mkIf(() => true, inner),
+    mkMerge: (inner) => mkMerge([inner]),
+    mkForce: (inner) => mkForce(inner),
+    define: (inner) => define(inner),
+    thunks: (inner) => () => inner,
+  };
+  for (const [name, wrap] of Object.entries(wrappers)) {
+    it(`of ${name} gives a value or a problem, at an option, a group and everywhere`, { timeout: 30_000 }, () => {
+      let deep: unknown = 1;
+      for (let i = 0; i < 10_000; i++) deep = wrap(deep);
+      for (const type of [t.int, t.json, t.anything]) {
+        for (const config of [{ x: deep }, { g: deep }, deep]) {
+          const options = {
+            x: mkOption({ type, default: 0 as never }),
+            g: { y: mkOption({ type: t.int, default: 0 }) },
+          };
+          const evaluation = evalModules({
+            modules: [defineModule({ options }), defineModule({ config: config as never })],
+          });
+          try {
+            let at = (evaluation.config as { readonly x: unknown }).x;
+            while (typeof at === "object" && at !== null) at = Array.isArray(at) ? at[0] : (at as { a: unknown }).a;
+            expect(typeof at).toBe("number");
+          } catch (error) {
+            expect(error).toBeInstanceOf(ProblemError);
+          }
+        }
+      }
+    });
+  }
 });
 
 describe("a chain of options", () => {

@@ -29,14 +29,14 @@ import { bool, opaque } from "../types/scalar.ts";
 import { checkOption, checkTree } from "./declarations.ts";
 
 /** What `mkOption` takes. */
-export interface OptionSpec<D extends OptionType, A> {
+export interface OptionSpec<D extends OptionType, A, S = string> {
   readonly type: D;
   /** The value when nothing defines the option. One that depends on other options goes into the module's `defaults`. */
   readonly default?: Later<Def<In<D>>>;
   /** What documentation shows instead of the default, for one that is long or not the same everywhere. */
   readonly defaultText?: string | DocText;
-  /** Prose, Markdown. */
-  readonly description?: string;
+  /** Prose, Markdown. Editors show a literal one wherever the option is defined. */
+  readonly description?: S;
   /** A value as an example, or `literalExpression` and `literalMD` for words in its place. */
   readonly example?: unknown;
   /** Changes the merged value before anyone reads it. */
@@ -64,13 +64,15 @@ export interface OptionSpec<D extends OptionType, A> {
  *   ports: mkOption({ type: t.listOf(t.port), default: [22], description: "Ports to listen on." }),
  * });
  */
-export function mkOption<D extends OptionType, A = NotApplied>(spec: OptionSpec<D, A>): OptionFor<D, Later<A>> {
+export function mkOption<D extends OptionType, A = NotApplied, const S extends string = never>(
+  spec: OptionSpec<D, A, S>,
+): OptionFor<D, Later<A>, S> {
   const { type, apply, ...rest } = spec;
   const origin = Origin.capture(mkOption);
   for (const name of Object.keys(rest))
     if (!optionFields.includes(name)) throw optionField(origin, name, nearest(name, optionFields));
   const fields = { ...rest, type: type as unknown as Type, apply: apply as ((value: unknown) => unknown) | undefined };
-  return checkOption(new OptionDecl(fields, origin)) as unknown as OptionFor<D, Later<A>>;
+  return checkOption(new OptionDecl(fields, origin)) as unknown as OptionFor<D, Later<A>, S>;
 }
 
 const optionFields: readonly string[] = [
@@ -87,9 +89,9 @@ const optionFields: readonly string[] = [
 ] satisfies readonly (keyof OptionSpec<OptionType, unknown>)[];
 
 /** Declare an option that switches something on; off by default. */
-export function mkEnableOption(what: string): Option<Bool> {
+export function mkEnableOption<const W extends string>(what: W): Option<Bool, `Whether to enable ${W}.`> {
   const fields = { type: bool, default: false, example: true, description: `Whether to enable ${what}.` };
-  return new OptionDecl(fields, Origin.capture(mkEnableOption)) as unknown as Option<Bool>;
+  return new OptionDecl(fields, Origin.capture(mkEnableOption)) as unknown as Option<Bool, `Whether to enable ${W}.`>;
 }
 
 /** What `mkPackageOption` takes besides the package set and a name. */

@@ -19,6 +19,7 @@ declare const $elem: unique symbol;
 declare const $elem2: unique symbol;
 declare const $tree: unique symbol;
 declare const $type: unique symbol;
+declare const $description: unique symbol;
 declare const $in: unique symbol;
 /** The name is the error message that a user sees when a config function returns a bare object. */
 declare const wrap_it_in_define_or_mkIf_or_mkMerge: unique symbol;
@@ -204,6 +205,11 @@ export interface Slot<out T> {
 }
 /** A value, or any nesting of wrappers around one. */
 export type Def<W> = W | Wrapped<Def<W>>;
+/**
+ * `Def` for a described option. The description does nothing; it is here because editors show the name of a type with its
+ * arguments, and a comment at the declaration does not come through the mapped type in all of them.
+ */
+export type Described<W, _Description> = W | Wrapped<Def<W>>;
 /** A value, or a thunk of one; a thunk may wrap what it returns. */
 export type Lazy<D> = D | (() => D | Wrapped<Def<Lazy<D>>>);
 /** One definition for every element; made by `mkEach`. */
@@ -240,12 +246,17 @@ export type FreeFunction<O, F> = (
   | Wrapped<Def<(Defs<O> & { readonly [name: string]: Def<In<F>> }) | FreeFunction<O, F>>>
   | (Values<O> & { readonly [name: string]: Val<F> });
 
-/** A declared option of type `T`. */
-export interface Option<out T> {
+/**
+ * A declared option of type `T` with the description `D`, a literal type, so that editors can show it where the option is
+ * defined. `D` is taken in, not given out: of an option that two modules declare, each with its own words, it is not a
+ * contradiction.
+ */
+export interface Option<out T, in D = never> {
   readonly [$type]: T;
+  readonly [$description]?: (description: D) => void;
 }
 /** A declared option whose value passes through `apply`. */
-export interface AppliedOption<out T, out A> extends Option<T> {
+export interface AppliedOption<out T, out A, in D = never> extends Option<T, D> {
   readonly [$value]: A;
 }
 /** Any option. */
@@ -259,7 +270,7 @@ export interface NotApplied {
   readonly [$kind]: "not applied";
 }
 /** What `mkOption` returns. */
-export type OptionFor<T, A> = [A] extends [NotApplied] ? Option<T> : AppliedOption<T, A>;
+export type OptionFor<T, A, D = never> = [A] extends [NotApplied] ? Option<T, D> : AppliedOption<T, A, D>;
 /** The value of an option, after `apply`. */
 export type OptionValue<P> = P extends { readonly [$value]: infer A } ? A : P extends Option<infer T> ? Val<T> : never;
 /** What may be defined for an option. */
@@ -273,6 +284,12 @@ export type Values<O> = {
   readonly [K in keyof O]: O[K] extends AnyOption ? OptionValue<O[K]> : Values<O[K]>;
 };
 /** What a module may define for an option tree. */
-export type Defs<O> = { readonly [K in keyof O]?: O[K] extends Option<infer T> ? Def<In<T>> : Group<O[K]> };
+export type Defs<O> = {
+  readonly [K in keyof O]?: O[K] extends Option<infer T, infer D>
+    ? [D] extends [never]
+      ? Def<In<T>>
+      : Described<In<T>, D>
+    : Group<O[K]>;
+};
 /** A group of definitions, or any nesting of wrappers around one. */
 export type Group<O> = Defs<O> & Slot<Group<O>>;
