@@ -13,7 +13,6 @@ import type {
   Bool,
   Def,
   In,
-  Later,
   NotApplied,
   NullOr,
   Opaque,
@@ -32,7 +31,7 @@ import { checkOption, checkTree } from "./declarations.ts";
 export interface OptionSpec<D extends OptionType, A, S = string> {
   readonly type: D;
   /** The value when nothing defines the option. One that depends on other options goes into the module's `defaults`. */
-  readonly default?: Later<Def<In<D>>>;
+  readonly default?: NoInfer<Def<In<D>>>;
   /** What documentation shows instead of the default, for one that is long or not the same everywhere. */
   readonly defaultText?: string | DocText;
   /** Prose, Markdown. Editors show a literal one wherever the option is defined. */
@@ -66,13 +65,13 @@ export interface OptionSpec<D extends OptionType, A, S = string> {
  */
 export function mkOption<D extends OptionType, A = NotApplied, const S extends string = never>(
   spec: OptionSpec<D, A, S>,
-): OptionFor<D, Later<A>, S> {
+): OptionFor<D, A, S> {
   const { type, apply, ...rest } = spec;
   const origin = Origin.capture(mkOption);
   for (const name of Object.keys(rest))
     if (!optionFields.includes(name)) throw optionField(origin, name, nearest(name, optionFields));
   const fields = { ...rest, type: type as unknown as Type, apply: apply as ((value: unknown) => unknown) | undefined };
-  return checkOption(new OptionDecl(fields, origin)) as unknown as OptionFor<D, Later<A>, S>;
+  return checkOption(new OptionDecl(fields, origin)) as unknown as OptionFor<D, A, S>;
 }
 
 const optionFields: readonly string[] = [
