@@ -102,13 +102,13 @@ export function parseRecord(paragraph: string, archive: string, file: string): P
   };
 }
 
-/** A path below an archive: no `..`, not absolute, nothing that changes the meaning of an address. */
+/** A path below an archive: no `..`, in no spelling, not absolute, nothing that changes the meaning of an address. */
 export const SAFE_FILENAME =
-  /^(?!\.\.?\/)(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9][A-Za-z0-9._+~:%@-]*(?:\/[A-Za-z0-9._+~:%@-]+)*$/;
+  /^(?!.*\/\.\.?(?:\/|$))(?!.*%(?:2[ef]|5c|00))[a-z0-9][a-z0-9._+~:%@-]*(?:\/[a-z0-9._+~:%@-]+)*$/i;
 
 function text(fields: Paragraph, key: RelationField, field: string): Partial<Record<RelationField, string>> {
   const value = fields.get(field);
-  return value === undefined || value === "" ? {} : { [key]: value.replace(/\s*\n\s*/g, " ") };
+  return value === undefined || value === "" ? {} : { [key]: value.replace(/\n\s*/g, " ") };
 }
 
 function required(fields: Paragraph, field: string, where: string, shape: RegExp): string {

@@ -9,7 +9,7 @@ import { createHash, type Hash as Hasher } from "node:crypto";
 import { chmodSync, closeSync, createReadStream, openSync, statSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { fail, ProblemError, problem } from "../../problems/index.ts";
+import { fail, ProblemError, problem, quoted } from "../../problems/index.ts";
 import { unpackNarStream } from "../nar/unpack.ts";
 import type { Derivation } from "../objects.ts";
 import { type Answer, get } from "./http.ts";
@@ -158,7 +158,7 @@ function parseUrl(url: string): URL {
   if (parsed !== undefined && ["http:", "https:", "file:"].includes(parsed.protocol)) return parsed;
   return fail({
     code: "fetch-failed",
-    message: `${JSON.stringify(url)} cannot be fetched: it is no http, https or file URL`,
+    message: `${quoted(url)} cannot be fetched: it is no http, https or file URL`,
     fix: "Correct the variable `url` of the derivation.",
   });
 }
