@@ -124,15 +124,15 @@ const lock = formatLock({
   bootstrap: { busybox: { version: "1.37", sha256: "b".repeat(64), narHash: `sha256-${"A".repeat(43)}=` } },
   packages: {
     web: {
-      ...{
-        name: "web",
-        version: "1:2.0-3",
-        architecture: "amd64",
-        archive: "debian",
-        size: 12,
-        sha256: "a".repeat(64),
-      },
-      ...{ filename: "pool/main/w/web.deb", depends: "lib (>= 1) | x", essential: true },
+      name: "web",
+      version: "1:2.0-3",
+      architecture: "amd64",
+      archive: "debian",
+      filename: "pool/main/w/web.deb",
+      size: 12,
+      sha256: "a".repeat(64),
+      depends: "lib (>= 1) | x",
+      essential: true,
     },
   },
 });
