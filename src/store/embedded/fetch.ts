@@ -147,10 +147,21 @@ async function* contents(file: string, compressed: boolean): AsyncGenerator<Uint
   const stream = new XzReadableStream(Readable.toWeb(raw) as ReadableStream<Uint8Array>);
   const reader = stream.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(notXz);
     if (done) return;
     yield value;
   }
+}
+
+function notXz(error: unknown): never {
+  fail(
+    {
+      code: "compression-damaged",
+      message: `what was fetched cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`,
+      fix: "The file is damaged, or no xz file; get it from elsewhere.",
+    },
+    error,
+  );
 }
 
 function parseUrl(url: string): URL {

@@ -86,11 +86,13 @@ export interface Signer {
   readonly publicKey: string;
 }
 
-export async function makeSigner(name = "Test archive"): Promise<Signer> {
+/** A key to sign with. `days` after the first of January 2026 it expires. */
+export async function makeSigner(name = "Test archive", days?: number): Promise<Signer> {
   const made = await openpgp.generateKey({
     userIDs: [{ name, email: "archive@test.invalid" }],
     format: "object",
     date: new Date("2026-01-01"),
+    ...(days === undefined ? {} : { keyExpirationTime: days * 24 * 3600 }),
   });
   return { privateKey: made.privateKey, publicKey: made.publicKey.armor() };
 }
@@ -98,6 +100,17 @@ export async function makeSigner(name = "Test archive"): Promise<Signer> {
 export async function sign(text: string, signer: Signer, date = new Date("2026-02-01")): Promise<string> {
   const message = await openpgp.createCleartextMessage({ text });
   return openpgp.sign({ message, signingKeys: signer.privateKey, date });
+}
+
+/** The public key of a signer who has lost the private one. */
+export async function revoke(signer: Signer): Promise<string> {
+  const { publicKey } = await openpgp.revokeKey({
+    key: signer.privateKey,
+    reasonForRevocation: { flag: openpgp.enums.reasonForRevocation.keyCompromised },
+    date: new Date("2026-03-01"),
+    format: "armored",
+  });
+  return publicKey;
 }
 
 const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
