@@ -25,7 +25,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { testSandbox } from "../helpers/sandbox.ts";
+import { type TestSandbox, testSandbox } from "../helpers/sandbox.ts";
 import { syscallProgram } from "../helpers/syscall.ts";
 
 const sandbox = await testSandbox();
@@ -86,13 +86,15 @@ async function build(
   options: {
     uid?: number | undefined;
     stdio?: readonly ("ignore" | number)[];
+    around?: readonly string[];
     started?: (child: ChildProcess) => Promise<void>;
   } = {},
 ): Promise<Run> {
   const uid = "uid" in options ? options.uid : ORDINARY;
   const cache = join(tmpdir(), `osmod-test-cache-${uid ?? process.getuid?.()}`);
   const start = resolve(import.meta.dirname, "fixtures/start.mjs");
-  const child = spawn(process.execPath, [start, cache, root, name, "1", PRELUDE + script], {
+  const [program = "", ...words] = [...(options.around ?? []), process.execPath];
+  const child = spawn(program, [...words, start, cache, root, name, "1", PRELUDE + script], {
     cwd: resolve(import.meta.dirname, "../.."),
     env: { ...process.env, SECRET_OF_THE_HOST: "secret" },
     stdio: ["ignore", "pipe", "inherit", ...(options.stdio ?? [])],
@@ -329,6 +331,76 @@ describe.skipIf(sandbox === undefined)("a builder", { timeout: 60_000 }, () => {
     const second = await build("second", "echo fine > $out");
     expect(second.report).toBe("fine\n");
   });
+});
+
+describe.skipIf(sandbox === undefined)("a host without user namespaces", { timeout: 60_000 }, () => {
+  /** A program that runs another in namespaces of its own, before osmod makes more of them. */
+  const inside = async (...more: readonly string[]) => [
+    ...(await (sandbox as TestSandbox).tool.prepare()),
+    ...["--dev-bind", "/", "/", ...more],
+  ];
+  const hello = "echo hello > $out";
+
+  it("leads to the ways out, whatever forbids them; and once they are allowed, the build goes on", async () => {
+    expect((await build("inside", hello, { around: await inside() })).report).toBe("hello\n");
+
+    // What kernel.unprivileged_userns_clone=0, AppArmor and a container's filter have in common: the call is refused.
+    const filter = join(place, "filter");
+    writeFileSync(filter, refuseNamespaces());
+    const fd = openSync(filter, "r");
+    const filtered = await build("filtered", hello, { around: await inside("--seccomp", "3"), stdio: [fd] });
+    closeSync(fd);
+    expectUnavailable(filtered);
+
+    // What a container hides of /proc, nothing in it may show again.
+    expectUnavailable(
+      await build("masked", hello, { around: await inside("--ro-bind", "/dev/null", "/proc/kallsyms") }),
+    );
+
+    expect((await build("filtered", hello)).report).toBe("hello\n");
+    expect((await build("masked", hello)).report).toBe("hello\n");
+  });
+
+  it("by a limit of none is one until the limit is raised", async () => {
+    const limit = (...counts: readonly number[]) => [
+      ...["unshare", "--user", "--map-root-user", "sh", "-c"],
+      `${counts.map((count) => `echo ${count} > /proc/sys/user/max_user_namespaces`).join(" && ")} && exec "$@"`,
+      "sh",
+    ];
+    expectUnavailable(await build("limited", hello, { around: limit(0) }));
+    expect((await build("limited", hello, { around: limit(0, 15_000) })).report).toBe("hello\n");
+  });
+
+  function expectUnavailable(run: Run): void {
+    expect(run.text).toContain("sandbox-unavailable");
+    expect(run.text).toContain("user.max_user_namespaces=15000");
+    expect(run.text).toContain("--security-opt systempaths=unconfined");
+    expect(run.text).toContain("run osmod as root");
+    expect(readdirSync(join(root, "nix/store")).filter((name) => name.startsWith(".tmp-"))).toEqual([]);
+  }
+
+  /** Answers EPERM to unshare and clone with CLONE_NEWUSER, and ENOSYS to clone3, as container runtimes do. */
+  function refuseNamespaces(): Buffer {
+    const program = [
+      [0x20, 0, 0, 0], // the number
+      [0x15, 0, 1, 435], // clone3
+      [0x06, 0, 0, 0x0005_0026],
+      [0x15, 1, 0, 272], // unshare
+      [0x15, 0, 3, 56], // clone
+      [0x20, 0, 0, 16], // its flags
+      [0x45, 0, 1, 0x1000_0000],
+      [0x06, 0, 0, 0x0005_0001],
+      [0x06, 0, 0, 0x7fff_0000],
+    ] as const;
+    const bytes = Buffer.alloc(program.length * 8);
+    for (const [n, [code, yes, no, operand]] of program.entries()) {
+      bytes.writeUInt16LE(code, n * 8);
+      bytes.writeUInt8(yes, n * 8 + 2);
+      bytes.writeUInt8(no, n * 8 + 3);
+      bytes.writeUInt32LE(operand, n * 8 + 4);
+    }
+    return bytes;
+  }
 });
 
 describe.skipIf(sandbox === undefined || ORDINARY === undefined)(
