@@ -30,6 +30,9 @@ beforeAll(async () => {
     const env = { LANG: "C", TZ: "UTC" };
     return first.osmod(["build-vm", `${example}.ts`, "--out-link", example], { cwd: directory, env });
   });
+});
+
+beforeAll(async () => {
   const lock = readFileSync(join(first.home, "machine/osmod.lock.json"), "utf8");
   const busybox = join(second.home, "busybox");
   copyFileSync(first.busybox, busybox);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type ReadArchiveOptions, readArchive } from "../../src/packages/index.ts";
 import { indexUniverse } from "../../src/packages/package-index.ts";
 import { debianKeyring, verifySigned } from "../../src/packages/signature.ts";
-import { makeSigner, revoke, type Signer, sign, TestArchive } from "./support/archive.ts";
+import { makeSigner, revoke, type Signer, sign, signBySha1, TestArchive } from "./support/archive.ts";
 import { problemOf, problemOfAsync } from "./support/problems.ts";
 
 const web = { fields: { Package: "web", Depends: "lib" } };
@@ -162,6 +162,15 @@ describe("an archive is refused", () => {
       "archive-tampered",
     );
     expect((await problemOfAsync(read({ keyring: [] }))).code).toBe("archive-unsigned");
+  });
+
+  it("when it is signed by SHA-1", async () => {
+    const { signed, publicKey } = await signBySha1(signedText());
+    expect(signed).toContain("Hash: SHA1");
+    archive.write(release, signed);
+    const problem = await problemOfAsync(read({ keyring: [publicKey, signer.publicKey] }));
+    expect(problem.code).toBe("archive-tampered");
+    expect(problem.notes[0]).toMatch(/sha1/i);
   });
 
   it("when it is signed tomorrow, or made after tomorrow", async () => {
