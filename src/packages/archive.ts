@@ -14,7 +14,7 @@ import { fail, ProblemError } from "../problems/index.ts";
 import { check, download, type Expected } from "./download.ts";
 import { type ArchiveName, type Mirrors, requireMirror } from "./mirror.ts";
 import { indexUniverse, type PackagesText } from "./package-index.ts";
-import { checkRelease, parseRelease, type Release } from "./release.ts";
+import { checkRelease, parseRelease, type Release, releaseTime } from "./release.ts";
 import { debianKeyring, type Keyring, verifySigned } from "./signature.ts";
 import type { PackageUniverse } from "./universe.ts";
 import { ungzip, unxz } from "./xz.ts";
@@ -48,6 +48,8 @@ export interface ReadArchiveOptions {
   readonly now?: Date;
   /** Accept a `Release` past its `Valid-Until`. Default: whether OSMOD_DEBIAN_ALLOW_EXPIRED is 1. */
   readonly allowExpired?: boolean;
+  /** What a lock was made from: no suite may be older than that, unless expired ones are accepted. */
+  readonly notBefore?: readonly SuiteInfo[];
   readonly signal?: AbortSignal;
   /** Told what is being done, one line each. */
   readonly onProgress?: (line: string) => void;
@@ -69,7 +71,9 @@ const INDEX_LIMIT = 600_000_000;
 /**
  * Read the indexes of all suites whose archive has a known address.
  *
- * Problems: `archive-unsigned`, `archive-tampered`, `archive-wrong-suite`, `archive-expired`, `archive-malformed`.
+ * Problems: `archive-unsigned`, `archive-tampered`, `archive-key-invalid`, `archive-wrong-suite`,
+ * `archive-wrong-architecture`, `archive-expired`, `archive-not-yet-valid`, `archive-downgraded`, `archive-weak-hashes`,
+ * `archive-malformed`, `hash-mismatch`.
  */
 export async function readArchive(options: ReadArchiveOptions): Promise<ArchiveIndex> {
   requireMirror(options.mirrors, "debian");
@@ -90,13 +94,19 @@ async function readSuite(
   const url = `${base}/InRelease`;
   options.onProgress?.(`reading ${suite}`);
   const message = await download(url, signal).catch((error: unknown) => noSuite(error, suite, base));
-  const release = parseRelease(await verifySigned(message, keyring, url), url);
   const allowExpired = options.allowExpired ?? process.env.OSMOD_DEBIAN_ALLOW_EXPIRED === "1";
-  checkRelease(allowExpired ? withoutExpiry(release) : release, suite, url, options.now ?? new Date());
+  const now = options.now ?? new Date();
+  const release = parseRelease(await verifySigned(message, keyring, url, { now, allowExpired }), url);
+  checkRelease(allowExpired ? withoutExpiry(release) : release, suite, url, now);
+  if (!allowExpired) {
+    const before = options.notBefore?.find((known) => known.archive === archive && known.suite === suite);
+    if (before !== undefined) checkNotOlder(release, before, url);
+  }
 
   const path = `${COMPONENT}/binary-${ARCHITECTURE}/Packages`;
   const expected = release.files.get(path) ?? incomplete(url, path);
-  const bytes = await readIndex(base, path, release, options);
+  if (expected.size > INDEX_LIMIT) tooLarge(url, path, expected.size);
+  const bytes = await readIndex(base, path, release, expected.size, options);
   check(`${base}/${path}`, bytes, expected);
   const { version, date } = release;
   return {
@@ -111,6 +121,7 @@ async function readIndex(
   base: string,
   path: string,
   release: Release,
+  size: number,
   options: ReadArchiveOptions,
 ): Promise<Uint8Array> {
   for (const [suffix, unpack] of [
@@ -120,11 +131,12 @@ async function readIndex(
   ] as const) {
     const expected = release.files.get(path + suffix);
     if (expected === undefined) continue;
+    if (expected.size > INDEX_LIMIT) tooLarge(base, path + suffix, expected.size);
     const url = release.byHash
       ? `${base}/${dirname(path)}/by-hash/SHA256/${expected.sha256}`
       : `${base}/${path}${suffix}`;
     const packed = await cached(url, expected, options);
-    return unpack === undefined ? packed : await unpack(packed, url, INDEX_LIMIT);
+    return unpack === undefined ? packed : await unpack(packed, url, size + 1);
   }
   return incomplete(base, path);
 }
@@ -149,6 +161,26 @@ async function cached(url: string, expected: Expected, options: ReadArchiveOptio
     await rename(temporary, file);
   }
   return bytes;
+}
+
+/** An archive only moves on. One that went back is stale, or somebody wants the holes back that were closed since. */
+function checkNotOlder(release: Release, before: SuiteInfo, url: string): void {
+  const [made, known] = [releaseTime(release.date), releaseTime(before.date)];
+  if (made === undefined || known === undefined || made >= known) return;
+  fail({
+    code: "archive-downgraded",
+    message: `${url} is of ${release.date}, older than what the lock was made from`,
+    notes: [`the lock was made from ${before.archive} ${before.suite} of ${before.date}`],
+    fix: "The mirror is stale, or holds back updates: use another one. To go back on purpose, to a dated snapshot, set OSMOD_DEBIAN_ALLOW_EXPIRED=1.",
+  });
+}
+
+function tooLarge(where: string, path: string, size: number): never {
+  fail({
+    code: "archive-malformed",
+    message: `${where} says that ${path} has ${size} bytes, where ${INDEX_LIMIT} are allowed`,
+    fix: "The mirror does not serve Debian's archive; use another one.",
+  });
 }
 
 function withoutExpiry(release: Release): Release {

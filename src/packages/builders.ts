@@ -36,6 +36,8 @@ export function scriptDerivation(
     args: inFile ? ["sh", "-ec", '. "$scriptPath"'] : ["sh", "-ec", script],
     env: {
       PATH: `${busybox}/bin`,
+      // What a program writes for the present time, if it asks: that of everything in a store.
+      SOURCE_DATE_EPOCH: "1",
       ...env,
       ...(inFile ? { script } : {}),
       ...(passAsFile === "" ? {} : { passAsFile }),

@@ -6,7 +6,7 @@
  * and whatever is fetched by it is checked against it; the file itself is trusted as the machine's own source is.
  */
 import { readFile, rename, writeFile } from "node:fs/promises";
-import { fail } from "../problems/index.ts";
+import { fail, quoted } from "../problems/index.ts";
 import type { SuiteInfo } from "./archive.ts";
 import { PACKAGE_NAME, type PackageRecord, SAFE_FILENAME } from "./record.ts";
 
@@ -36,8 +36,9 @@ export async function readLock(file: string): Promise<Lock | undefined> {
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    return malformed(file, `cannot be read: ${message}`, undefined, error);
   }
   return parseLock(text, file);
 }
@@ -87,7 +88,7 @@ export function parseLock(text: string, file: string): Lock {
   if (data.version !== 1) {
     malformed(
       file,
-      `has version ${JSON.stringify(data.version)}, and this osmod knows version 1`,
+      `has version ${typeof data.version === "number" ? data.version : `of type ${typeof data.version}`}, and this osmod knows version 1`,
       lineOf(text, "version"),
     );
   }
@@ -95,7 +96,7 @@ export function parseLock(text: string, file: string): Lock {
   const packages: { [name: string]: PackageRecord } = {};
   for (const [name, value] of Object.entries(data.packages)) {
     const wrong = isObject(value) ? wrongField(name, value) : "is not an object";
-    if (wrong !== undefined) malformed(file, `has a package ${name} that ${wrong}`, lineOf(text, name));
+    if (wrong !== undefined) malformed(file, `has a package ${quoted(name)} that ${wrong}`, lineOf(text, name));
     packages[name] = { name, ...(value as Omit<PackageRecord, "name">) };
   }
   const suites = data.suites;
@@ -148,7 +149,7 @@ function wrongField(name: string, value: { readonly [key: string]: unknown }): s
   }
   if (!Number.isSafeInteger(value.size) || (value.size as number) < 0) return "has no proper size";
   for (const [key, field] of Object.entries(value)) {
-    if (!(RECORD_KEYS as readonly string[]).includes(key)) return `has an unknown field ${JSON.stringify(key)}`;
+    if (!(RECORD_KEYS as readonly string[]).includes(key)) return `has an unknown field ${quoted(key)}`;
     if (key !== "size" && key !== "essential" && typeof field !== "string") return `has a ${key} that is not text`;
   }
   return value.essential === undefined || value.essential === true ? undefined : "has an `essential` that is not true";
@@ -157,7 +158,8 @@ function wrongField(name: string, value: { readonly [key: string]: unknown }): s
 function isSuite(value: unknown): value is SuiteInfo {
   return (
     isObject(value) &&
-    ["archive", "suite", "date", "sha256"].every((key) => typeof value[key] === "string") &&
+    ["archive", "suite", "date"].every((key) => typeof value[key] === "string") &&
+    HEX.test(String(value.sha256)) &&
     (value.version === undefined || typeof value.version === "string")
   );
 }

@@ -170,8 +170,12 @@ function plainAddress(uri: string): string | undefined {
 }
 
 function address(text: string | undefined): string | undefined {
-  const trimmed = text?.trim().replace(/\/+$/, "");
-  return trimmed === undefined || trimmed === "" ? undefined : trimmed;
+  if (text === undefined) return undefined;
+  const trimmed = text.trim();
+  let end = trimmed.length;
+  // Not by a pattern: that would look for the end from every slash.
+  while (end > 0 && trimmed[end - 1] === "/") end--;
+  return end === 0 ? undefined : trimmed.slice(0, end);
 }
 
 function readIfThere(file: string): string | undefined {

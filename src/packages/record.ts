@@ -77,13 +77,16 @@ export function parseRecord(paragraph: string, archive: string, file: string): P
   const fields = parseParagraph(paragraph, file);
   const name = required(fields, "package", file, PACKAGE_NAME);
   const where = `${file}, package ${name}`;
+  const architecture = required(fields, "architecture", where, /^[a-z0-9-]+$/);
+  if (architecture !== "amd64" && architecture !== "all") foreign(where, architecture);
+  if (!fields.has("sha256") && (fields.has("md5sum") || fields.has("sha1"))) weak(where);
   const multiArch = fields.get("multi-arch");
   const priority = fields.get("priority");
   const source = fields.get("source")?.split(" ")[0];
   return {
     name,
     version: required(fields, "version", where, /^[A-Za-z0-9.+:~-]+$/),
-    architecture: required(fields, "architecture", where, /^[a-z0-9-]+$/),
+    architecture,
     archive,
     filename: required(fields, "filename", where, SAFE_FILENAME),
     size: Number(required(fields, "size", where, /^[0-9]{1,15}$/)),
@@ -102,13 +105,29 @@ export function parseRecord(paragraph: string, archive: string, file: string): P
   };
 }
 
-/** A path below an archive: no `..`, not absolute, nothing that changes the meaning of an address. */
+/** A path below an archive: no `..`, in no spelling, not absolute, nothing that changes the meaning of an address. */
 export const SAFE_FILENAME =
-  /^(?!\.\.?\/)(?!.*\/\.\.?(?:\/|$))[A-Za-z0-9][A-Za-z0-9._+~:%@-]*(?:\/[A-Za-z0-9._+~:%@-]+)*$/;
+  /^(?!.*\/\.\.?(?:\/|$))(?!.*%(?:2[ef]|5c|00))[a-z0-9][a-z0-9._+~:%@-]*(?:\/[a-z0-9._+~:%@-]+)*$/i;
 
 function text(fields: Paragraph, key: RelationField, field: string): Partial<Record<RelationField, string>> {
   const value = fields.get(field);
-  return value === undefined || value === "" ? {} : { [key]: value.replace(/\s*\n\s*/g, " ") };
+  return value === undefined || value === "" ? {} : { [key]: value.replace(/\n\s*/g, " ") };
+}
+
+function foreign(where: string, architecture: string): never {
+  fail({
+    code: "archive-wrong-architecture",
+    message: `${where} is for ${architecture}, but amd64 was asked for`,
+    fix: "The mirror mixes up its indexes; use another one.",
+  });
+}
+
+function weak(where: string): never {
+  fail({
+    code: "archive-weak-hashes",
+    message: `${where} is known by MD5 or SHA-1 only`,
+    fix: "Use a mirror of Debian's own archive, which has SHA256; files with other hashes can be forged.",
+  });
 }
 
 function required(fields: Paragraph, field: string, where: string, shape: RegExp): string {

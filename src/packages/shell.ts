@@ -1,7 +1,7 @@
 /**
  * POSIX shell text for the scripts of derivations.
  */
-import { fail } from "../problems/index.ts";
+import { fail, quoted } from "../problems/index.ts";
 
 /** Quote a word so that the shell takes it literally. */
 export function quote(text: string): string {
@@ -21,7 +21,7 @@ export function relativePath(path: string, what: string): string {
   if (parts.length === 0 || path.startsWith("/") || parts.includes("..") || /[\0\n]/.test(path)) {
     fail({
       code: "tree-path-invalid",
-      message: `${what} cannot have a file at ${JSON.stringify(path)}`,
+      message: `${what} cannot have a file at ${quoted(path)}`,
       fix: "Give a path relative to the tree's root, without `..`, for example `etc/nginx/nginx.conf`.",
     });
   }

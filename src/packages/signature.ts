@@ -19,13 +19,30 @@ export async function debianKeyring(directory = shippedKeys()): Promise<Keyring>
   return Promise.all(names.map((name) => readFile(join(directory, name), "utf8")));
 }
 
+/** When and how strictly signatures are judged. */
+export interface VerifyOptions {
+  /** Default: the clock. */
+  readonly now?: Date;
+  /** Accept a key that has expired since, as for a snapshot of years ago; never a revoked one. Default: no. */
+  readonly allowExpired?: boolean;
+}
+
 /**
  * The text that was signed. Problems: `archive-unsigned` when it is no signed message at all or no signature is by a
- * key of the ring, `archive-tampered` when one of ours is there and does not fit the text.
+ * key of the ring, `archive-key-invalid` when the key has expired or was revoked, `archive-tampered` when one of ours is
+ * there and does not fit the text.
+ *
+ * A key counts now, not only when it signed: whoever has found an old key can sign with any date.
  *
  * @param name names the file for problems.
  */
-export async function verifySigned(message: Uint8Array, keyring: Keyring, name: string): Promise<string> {
+export async function verifySigned(
+  message: Uint8Array,
+  keyring: Keyring,
+  name: string,
+  options: VerifyOptions = {},
+): Promise<string> {
+  const now = options.now ?? new Date();
   const text = Buffer.from(message).toString("utf8");
   if (!text.startsWith("-----BEGIN PGP SIGNED MESSAGE-----")) {
     fail({
@@ -36,34 +53,53 @@ export async function verifySigned(message: Uint8Array, keyring: Keyring, name: 
   }
   const openpgp = await import("openpgp");
   const verificationKeys = (await Promise.all(keyring.map((armoredKeys) => openpgp.readKeys({ armoredKeys })))).flat();
-  const signed = await openpgp.readCleartextMessage({ cleartextMessage: text }).catch((error: unknown) =>
-    fail(
-      {
-        code: "archive-tampered",
-        message: `${name} is a signed message that cannot be read`,
-        fix: "It was cut short or changed on the way; try again, or use another mirror.",
-      },
-      error,
-    ),
-  );
-  const { data, signatures } = await openpgp.verify({ message: signed, verificationKeys });
-  const ids = new Set(verificationKeys.flatMap((key) => key.getKeyIDs().map((id) => id.toHex())));
-  const failures: string[] = [];
+  const { data, signatures } = await openpgp
+    .readCleartextMessage({ cleartextMessage: text })
+    .then((signed) => openpgp.verify({ message: signed, verificationKeys, date: now }))
+    .catch((error: unknown) =>
+      fail(
+        {
+          code: "archive-tampered",
+          message: `${name} is a signed message that cannot be read`,
+          fix: "It was cut short or changed on the way; try again, or use another mirror.",
+        },
+        error,
+      ),
+    );
+  const wrong: string[] = [];
+  const invalid: string[] = [];
   for (const signature of signatures) {
-    if (!ids.has(signature.keyID.toHex())) continue;
+    const id = signature.keyID;
+    const key = verificationKeys.find((one) => one.getKeys(id).length > 0);
+    if (key === undefined) continue;
+    try {
+      if (await key.isRevoked(undefined, undefined, now)) throw new Error("it was revoked");
+      if (options.allowExpired !== true) await key.getSigningKey(id, now);
+    } catch (error) {
+      invalid.push(`key ${id.toHex()}: ${reasonOf(error)}`);
+      continue;
+    }
     try {
       await signature.verified;
       return data;
     } catch (error) {
-      failures.push(`key ${signature.keyID.toHex()}: ${error instanceof Error ? error.message : String(error)}`);
+      wrong.push(`key ${id.toHex()}: ${reasonOf(error)}`);
     }
   }
-  if (failures.length > 0) {
+  if (wrong.length > 0) {
     fail({
       code: "archive-tampered",
       message: `the signature of ${name} does not hold`,
-      notes: failures,
+      notes: wrong,
       fix: "Do not use this mirror; try again with another one.",
+    });
+  }
+  if (invalid.length > 0) {
+    fail({
+      code: "archive-key-invalid",
+      message: `${name} is signed by a key that does not count any more`,
+      notes: invalid,
+      fix: "Use a mirror that is up to date; if the archive has new keys, a newer osmod brings them. For a dated snapshot, signed while the key was valid, set OSMOD_DEBIAN_ALLOW_EXPIRED=1.",
     });
   }
   fail({
@@ -72,6 +108,10 @@ export async function verifySigned(message: Uint8Array, keyring: Keyring, name: 
     notes: [`signed by ${signatures.map((s) => s.keyID.toHex()).join(", ") || "nobody"}`],
     fix: "Use a mirror of Debian's own archive; archives of others are not trusted.",
   });
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** `keys/` lies beside `src/` and `dist/`, so the way is the same from both. */

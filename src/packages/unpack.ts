@@ -5,7 +5,7 @@
  * mirrors build the same. With no mirror known the address is a placeholder; {@link requireFetchable} turns that into
  * a problem before anything is fetched, and whoever has the file in the store already never notices.
  */
-import { fail } from "../problems/index.ts";
+import { fail, quoted } from "../problems/index.ts";
 import type { Derivation, Plan } from "../store/index.ts";
 import { type BuilderTools, scriptDerivation } from "./builders.ts";
 import { type ArchiveName, type Mirrors, requireMirror } from "./mirror.ts";
@@ -44,7 +44,7 @@ export function storeName(name: string): string {
   if (plain === "") {
     fail({
       code: "package-field-malformed",
-      message: `no store object can be named after ${JSON.stringify(name)}`,
+      message: `no store object can be named after ${quoted(name)}`,
       fix: "The index or lock is damaged; make a new lock with `osmod lock --update`.",
     });
   }

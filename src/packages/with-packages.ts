@@ -81,7 +81,7 @@ export async function withPackages<T>(
       options.onProgress?.("the lock does not have everything that is asked for; asking the archive");
   }
 
-  const index = await readIndex(options, mirrors);
+  const index = await readIndex(options, mirrors, lock);
   const kept = options.update === true ? undefined : lock;
   const { busybox: record } = bootstrapRecords(openPackageSource({ lock: kept, index }));
   const known = pinnedBusybox(lock);
@@ -109,9 +109,10 @@ export function updateLock<T>(
   return withPackages({ ...options, update: true }, evaluate);
 }
 
-function readIndex(options: WithPackagesOptions, mirrors: Mirrors): Promise<ArchiveIndex> {
+function readIndex(options: WithPackagesOptions, mirrors: Mirrors, lock: Lock | undefined): Promise<ArchiveIndex> {
   return readArchive({
     mirrors,
+    ...(lock === undefined ? {} : { notBefore: lock.suites }),
     cacheDirectory: join(options.root ?? defaultRoot(), "nix/var/osmod/cache"),
     ...options.archive,
     ...(options.signal === undefined ? {} : { signal: options.signal }),

@@ -5,6 +5,7 @@
  * as many as it can find, and throws them together. Codes are stable and are the only thing that control flow may look
  * at; the words are for people and may change. One file, `render.ts`, turns problems into text.
  */
+export { printable, quoted } from "./quote.ts";
 export { type RenderOptions, renderProblem, renderProblems } from "./render.ts";
 
 /** A place that has to do with a problem: a definition, a declaration, a file, a log. */

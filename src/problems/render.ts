@@ -9,6 +9,7 @@
  */
 import { isAbsolute, relative } from "node:path";
 import type { Problem, Site } from "./index.ts";
+import { printable } from "./quote.ts";
 
 /** How problems are printed. */
 export interface RenderOptions {
@@ -19,7 +20,8 @@ export interface RenderOptions {
 }
 
 /** Print one problem, several lines, without a trailing newline. */
-export function renderProblem(p: Problem, options: RenderOptions = {}): string {
+export function renderProblem(given: Problem, options: RenderOptions = {}): string {
+  const p = safe(given);
   const paint = painter(options.color ?? false);
   const head = p.option === undefined || p.message.includes(p.option) ? p.message : `${p.option}: ${p.message}`;
   const lines = [`${paint.red("error:")} ${paint.bold(head)} ${paint.dim(`[${p.code}]`)}`];
@@ -35,6 +37,21 @@ export function renderProblem(p: Problem, options: RenderOptions = {}): string {
 /** Print problems one below the other, an empty line between them. */
 export function renderProblems(problems: readonly Problem[], options: RenderOptions = {}): string {
   return problems.map((p) => renderProblem(p, options)).join("\n\n");
+}
+
+/** Every text of a problem may quote what somebody else wrote. */
+function safe(p: Problem): Problem {
+  return {
+    ...p,
+    message: printable(p.message),
+    notes: p.notes.map(printable),
+    sites: p.sites.map((site) => ({
+      ...site,
+      file: printable(site.file),
+      ...(site.value === undefined ? {} : { value: printable(site.value) }),
+    })),
+    ...(p.fix === undefined ? {} : { fix: printable(p.fix) }),
+  };
 }
 
 function renderSite(site: Site, options: RenderOptions, paint: Painter): string[] {

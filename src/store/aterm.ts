@@ -8,7 +8,7 @@
  * order. Only `"`, `\`, newline, return and tab are escaped. The parser takes exactly what the printer writes (and any
  * order), and answers everything else with a problem that tells the position.
  */
-import { fail } from "../problems/index.ts";
+import { fail, quoted } from "../problems/index.ts";
 import { byteOrder } from "./order.ts";
 
 /** One output as a `.drv` file tells it. */
@@ -127,7 +127,7 @@ class Input {
     this.list(() => {
       this.expect("(");
       const key = this.string();
-      if (result.has(key)) this.#malformed(`${JSON.stringify(key)} comes twice`);
+      if (result.has(key)) this.#malformed(`${quoted(key)} comes twice`);
       this.expect(",");
       result.set(key, value());
       this.expect(")");

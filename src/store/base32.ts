@@ -6,7 +6,7 @@
  *
  *     encodeBase32(new Uint8Array([0x1f]))  →  "0z"
  */
-import { fail } from "../problems/index.ts";
+import { fail, quoted } from "../problems/index.ts";
 
 /** The 32 digits, in order of value. */
 export const BASE32_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz";
@@ -51,7 +51,7 @@ export function decodeBase32(text: string): Uint8Array {
 function malformed(text: string, why: string): never {
   fail({
     code: "hash-malformed",
-    message: `${JSON.stringify(text)} is not a base-32 hash: ${why}`,
+    message: `${quoted(text)} is not a base-32 hash: ${why}`,
     fix: `Base-32 hashes use the digits ${BASE32_ALPHABET} only; give the hash in hex or as SRI ("sha256-…=") otherwise.`,
   });
 }

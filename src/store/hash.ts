@@ -9,7 +9,7 @@
  * The length tells the spellings apart, since an algorithm has one length in each.
  */
 import { createHash } from "node:crypto";
-import { fail } from "../problems/index.ts";
+import { fail, quoted } from "../problems/index.ts";
 import { base32Length, decodeBase32, encodeBase32 } from "./base32.ts";
 
 /** Algorithms that fixed outputs may name. */
@@ -71,7 +71,7 @@ export function parseHash(text: string, algo?: HashAlgo): Hash {
     return { algo, bytes: digest(text, text, algo) };
   }
   const [, named = "", separator = "", rest = ""] = prefix;
-  if (!isHashAlgo(named)) malformed(text, `"${named}" is not a known algorithm`);
+  if (!isHashAlgo(named)) malformed(text, `${quoted(named)} is not a known algorithm`);
   if (algo !== undefined && algo !== named) malformed(text, `it is a ${named} hash where ${algo} is asked for`);
   if (separator === "-" && !isBase64(rest, SIZES[named])) malformed(text, `what follows "${named}-" must be base 64`);
   return { algo: named, bytes: digest(text, rest, named) };
@@ -101,7 +101,7 @@ function isBase64(text: string, size: number): boolean {
 function malformed(text: string, why: string): never {
   return fail({
     code: "hash-malformed",
-    message: `${JSON.stringify(text)} is not a hash: ${why}`,
+    message: `${quoted(text)} is not a hash: ${why}`,
     fix: 'Write it as SRI ("sha256-<base64>"), or in hex with its algorithm beside it.',
   });
 }

@@ -13,7 +13,7 @@
  *
  * The directory is always the logical `/nix/store`, wherever a store lies, so that paths agree between machines.
  */
-import { fail } from "../problems/index.ts";
+import { fail, quoted } from "../problems/index.ts";
 import { encodeBase32 } from "./base32.ts";
 import { compressHash, type Hash, sha256, toHex } from "./hash.ts";
 
@@ -74,7 +74,7 @@ export function storeBaseName(path: StorePath): string {
   if (!PATH.test(path)) {
     fail({
       code: "store-path-malformed",
-      message: `${JSON.stringify(path)} is not a store path`,
+      message: `${quoted(path)} is not a store path`,
       fix: `A store path is ${STORE_DIR}/<32 digits>-<name>, without anything below it.`,
     });
   }
@@ -94,7 +94,7 @@ export function checkName(name: string): void {
           : `it holds ${JSON.stringify(/[^0-9a-zA-Z+\-._?=]/u.exec(name)?.[0])}`;
   fail({
     code: "store-name-invalid",
-    message: `${JSON.stringify(name)} cannot be the name of a store object: ${why}`,
+    message: `${quoted(name)} cannot be the name of a store object: ${why}`,
     fix: "Use 1 to 211 of the characters a-z A-Z 0-9 + - . _ ? = and put anything else into the object itself.",
   });
 }

@@ -36,9 +36,12 @@ export class Installed {
   readonly home: string;
   /** The store's root, kept from one run of the tests to the next. */
   readonly storeRoot: string;
-  readonly #user = process.getuid?.() === 0 ? { uid: ORDINARY_ID, gid: ORDINARY_ID } : {};
+  readonly #user: { readonly uid?: number; readonly gid?: number };
 
-  constructor(name: string, options: { readonly ownStore?: boolean } = {}) {
+  /** @param options `id` is another user's than the usual one; it counts only when the tests run as root. */
+  constructor(name: string, options: { readonly ownStore?: boolean; readonly id?: number } = {}) {
+    const id = options.id ?? ORDINARY_ID;
+    this.#user = process.getuid?.() === 0 ? { uid: id, gid: id } : {};
     this.home = mkdtempSync(join(tmpdir(), `osmod ${name} `));
     this.storeRoot = options.ownStore ? join(this.home, "my store") : sharedStore();
     this.makeDirectory(this.storeRoot);

@@ -1,14 +1,15 @@
 /**
  * The whole way: a signed archive, a lock, derivations, and trees in a store, built in a real sandbox.
  */
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { explainGone, hostSandbox, type PackageSet, withPackages } from "../../src/packages/index.ts";
+import type { ProblemError } from "../../src/problems/index.ts";
 import { openStore, type Store, type StoreObject } from "../../src/store/index.ts";
 import { type TestSandbox, testSandbox } from "../helpers/sandbox.ts";
-import { makeSigner, type Signer, TestArchive, type TestPackage } from "./support/archive.ts";
+import { makeSigner, type Signer, type TarEntry, TestArchive, type TestPackage } from "./support/archive.ts";
 import { problemOfAsync } from "./support/problems.ts";
 
 let sandbox: TestSandbox | undefined;
@@ -105,6 +106,21 @@ describe("evaluating with packages", () => {
     const updated = await withPackages({ ...options(), update: true }, (pkgs) => pkgs.web!.version);
     expect(updated).toMatchObject({ value: "2.0", lockChanged: true });
     expect(Object.keys(updated.lock?.packages ?? {})).not.toContain("base-files");
+  });
+
+  it("does not go back to an archive that is older than the lock", async () => {
+    await withPackages(options(), (pkgs) => pkgs.web!.version);
+    const text = lockText();
+    const older = { release: { Date: "Mon, 05 Jan 2026 00:00:00 UTC" } };
+    await archive.publish([...bootstrap, ...packages, { fields: { Package: "old", Version: "0.9" } }], older);
+    for (const update of [false, true]) {
+      const problem = await problemOfAsync(withPackages({ ...options(), update }, (pkgs) => pkgs["old"]!.version));
+      expect(problem.code).toBe("archive-downgraded");
+      expect(problem.fix).toContain("OSMOD_DEBIAN_ALLOW_EXPIRED=1");
+    }
+    expect(lockText()).toBe(text);
+    const allowed = { ...options(), archive: { ...options().archive, allowExpired: true } };
+    expect((await withPackages(allowed, (pkgs) => pkgs["old"]!.version)).value).toBe("0.9");
   });
 
   it("does not write the same lock again", async () => {
@@ -209,6 +225,54 @@ describe("in a store", () => {
     expect(read(at, "usr/share/web/lib:amd64")).toBe("odd");
     expect(read(at, "usr/share/doc/web/copyright")).toBe("free");
   }, 30_000);
+
+  it("a hostile package's tree is its own, or no tree at all", async (context) => {
+    if (sandbox === undefined) return context.skip("no sandbox on this machine");
+    const dir = { name: "./d", type: "2", link: "/nix/store" };
+    const hostile: Readonly<Record<string, TestPackage["entries"]>> = {
+      dots: [file("a/../../../../../../tmp/osmod-escaped", "x"), { name: "../../../tmp/osmod-escaped", body: "x" }],
+      absolute: [
+        { name: "/tmp/osmod-escaped", body: "x" },
+        { name: "//nix/store/osmod-escaped", body: "x" },
+      ],
+      through: [dir, { name: "./d/osmod-escaped", body: "x" }],
+      parent: [
+        { name: "./d", type: "2", link: ".." },
+        { name: "./d/osmod-escaped", body: "x" },
+      ],
+      hardlink: [
+        { name: "./etc-passwd", type: "1", link: "/etc/passwd" },
+        { name: "./etc-passwd", body: "x" },
+      ],
+      device: [{ name: "./mem", type: "3" }],
+      pipe: [{ name: "./pipe", type: "6" }],
+      replaced: [dir, { name: "./d/", type: "5", mode: 0o755 }, { name: "./d/osmod-escaped", body: "x" }],
+      setuid: [file("su", "x", 0o6755)],
+      garbage: [{ name: "./x", type: "Z", body: "x" }],
+    };
+    const names = Object.keys(hostile);
+    await archive.publish([
+      ...bootstrap,
+      ...names.map((name) => ({ fields: { Package: name }, entries: hostile[name] as TarEntry[] })),
+    ]);
+    const { pkgs } = await withPackages(options(), (set) => names.map((name) => set[name]!.path));
+    const own = openStore({ root: join(root, "a store"), sandbox: sandbox.tool });
+    for (const name of names) {
+      const error: unknown = await own.realise([pkgs[name] as StoreObject]).catch((thrown: unknown) => thrown);
+      if (error !== undefined) {
+        expect((error as ProblemError).problems[0].code, name).toMatch(/^(builder-failed|nar-file-special)$/);
+      } else {
+        for (const entry of readdirSync(own.physical(pkgs[name]!.path), { recursive: true, withFileTypes: true })) {
+          const at = join(entry.parentPath, entry.name);
+          expect(lstatSync(at).mode & 0o7000, at).toBe(0);
+          expect(entry.isFile() || entry.isDirectory() || entry.isSymbolicLink(), at).toBe(true);
+        }
+      }
+    }
+    for (const place of [root, "/tmp", "/nix/store"]) expect(existsSync(join(place, "osmod-escaped"))).toBe(false);
+    expect(readdirSync(join(root, "a store/nix/store")).filter((name) => !/^[0-9a-z]{32}-/.test(name))).toEqual([]);
+    expect(await own.verify()).toEqual([]);
+  }, 60_000);
 
   it("a merged tree is one usr-merged root with everything in its place", async (context) => {
     needsSandbox(context);

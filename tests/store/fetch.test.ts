@@ -198,6 +198,25 @@ describe("fetching", () => {
     expect(leftovers()).toEqual([]);
   });
 
+  it("says so when what is to be unpacked is damaged, and keeps nothing of it", async () => {
+    const archive = Buffer.concat([...narOfTree(directory({ x: file("hello") }))]);
+    const { hash } = hashNar([archive]);
+    const bodies: Readonly<Record<string, Buffer>> = {
+      "/a.nar": Buffer.from("no archive"),
+      "/b.nar": archive.subarray(0, -8),
+      "/c.nar.xz": Buffer.from("no xz"),
+      "/d.nar.xz": Buffer.concat([Buffer.from("fd377a585a000004e6d6b446", "hex"), Buffer.alloc(100)]),
+    };
+    answer = (request, response) => response.end(bodies[request.url ?? ""]);
+    for (const path of Object.keys(bodies)) {
+      const drv = fetched(`x${path.length}`, { narHash: toSri(hash) }, { url: base + path, unpack: "1" });
+      const error: unknown = await store.realise([drv]).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ProblemError);
+      expect(["nar-malformed", "compression-damaged"]).toContain((error as ProblemError).problems[0].code);
+      expect(readdirSync(join(place, "root/nix/store")).filter((name) => !name.endsWith(".drv"))).toEqual([]);
+    }
+  });
+
   it("reads files of this machine", async () => {
     writeFileSync(join(place, "local file"), "hello");
     const url = pathToFileURL(join(place, "local file")).href;

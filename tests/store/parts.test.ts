@@ -51,6 +51,7 @@ describe("the sandbox's argv", () => {
     network: false,
     builder: "/nix/store/a-x/bin/sh",
     args: ["-c", "--"],
+    filter: 4,
   };
 
   it("shows the inputs, read-only, in a store of its own, and ends in the builder's own arguments", () => {

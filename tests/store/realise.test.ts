@@ -268,6 +268,18 @@ describe.skipIf(sandbox === undefined)("building", { timeout: 60_000 }, () => {
     expect(read(filed)).toHaveLength(200_000);
   });
 
+  it("writes a references graph into the build directory and nowhere else", async () => {
+    const graph = (name: string) =>
+      shell(`graph${name.length}`, "cat /build/* > $out", {
+        env: { exportReferencesGraph: `${name} ${busybox.path}` },
+      });
+    const good = graph("closure");
+    await store.realise([good]);
+    expect(read(good)).toBe(`${busybox.path}\n\n0\n`);
+    for (const name of ["../../x", "/tmp/x", "a/b", "..", ".attr"])
+      expect((await problems(store.realise([graph(name)])))[0]?.code).toBe("derivation-invalid");
+  });
+
   it("checks fixed outputs before anything of them enters the store", async () => {
     const fixed = (name: string, script: string, content: string, mode: "flat" | "recursive" = "flat") =>
       shell(name, script, { fixedOutput: { hash: toHex(sha256(content)), algo: "sha256", mode } });

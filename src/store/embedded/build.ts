@@ -6,6 +6,7 @@
 import {
   chmodSync,
   closeSync,
+  fchmodSync,
   lstatSync,
   openSync,
   readlinkSync,
@@ -25,9 +26,10 @@ import { fixedCheck, type Made, publish } from "./publish.ts";
 import { referencesGraphs } from "./references-graph.ts";
 import { SANDBOX_ETC, type SandboxInput, sandboxArgv } from "./sandbox.ts";
 import type { Scratch } from "./scratch.ts";
+import { seccompFilter } from "./seccomp.ts";
 import type { State } from "./state.ts";
-import { supervise } from "./supervise.ts";
-import { removeTree } from "./trees.ts";
+import { FILTER_DESCRIPTOR, supervise } from "./supervise.ts";
+import { canonicalise, removeTree } from "./trees.ts";
 
 /** How to run a builder. */
 export interface BuildOptions {
@@ -64,6 +66,7 @@ export async function build(state: State, drv: Derivation, options: BuildOptions
       args: surroundings.args,
       network: drv.fixedOutput !== undefined,
       builder: drv.data.builder,
+      filter: FILTER_DESCRIPTOR,
     });
     await run(state, drv, argv, options);
     const made = collect(state, drv, scratch.store, temporaries);
@@ -98,24 +101,31 @@ function sandboxInput(state: State, path: StorePath): SandboxInput {
 
 function sandboxEtc(state: State): string {
   const { etc } = state.layout;
-  for (const [name, text] of Object.entries(SANDBOX_ETC)) {
+  for (const [name, text] of [...Object.entries(SANDBOX_ETC), [FILTER, seccompFilter()] as const]) {
     const file = `${etc}/${name}`;
     if (lstatSync(file, { throwIfNoEntry: false })?.size !== text.length) writeFileSync(file, text);
   }
   return etc;
 }
 
+/** Name of the file with the system call filter. */
+const FILTER = "filter.bpf";
+
 async function run(state: State, drv: Derivation, argv: readonly string[], options: BuildOptions): Promise<void> {
   const file = logFile(state.layout, drv.drvPath);
   const log = openSync(file, "w", 0o644);
+  const filter = openSync(`${state.layout.etc}/${FILTER}`, "r");
   const follower = options.onLine === undefined ? undefined : new LogFollower(file, options.onLine);
   try {
-    const [code, signal] = await supervise(argv, log, options.signal).catch(notStarted);
+    const [code, signal] = await supervise(argv, log, filter, options.signal).catch(notStarted);
     options.signal.throwIfAborted();
     if (code !== 0) throw new ProblemError([failure(state, drv, file, code, signal)]);
   } finally {
     follower?.stop();
+    // The builder could write to it, so it could also have made it a program that runs as its owner.
+    fchmodSync(log, 0o644);
     closeSync(log);
+    closeSync(filter);
   }
 }
 
@@ -188,11 +198,13 @@ function collect(state: State, drv: Derivation, scratch: string, temporaries: st
     // Valid already while another output was missing: what is there stays.
     if (state.infos.isValid(path)) continue;
     const temporary = state.temporaries.next();
+    // Before it leaves the place that only we can enter: no setuid program is ever in sight of other users.
+    canonicalise(from);
     // A directory can change its parent only while it is writable.
-    if (stat.isDirectory() && (stat.mode & 0o200) === 0) chmodSync(from, 0o755);
+    if (stat.isDirectory()) chmodSync(from, 0o755);
     renameSync(from, temporary);
     temporaries.push(temporary);
-    made.push({ path, temporary });
+    made.push({ path, temporary, canonical: true });
   }
   return made;
 }

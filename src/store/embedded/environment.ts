@@ -5,7 +5,7 @@
  * and those nobody overrides. `passAsFile` names variables that are too large for an environment; each becomes a file,
  * and `<name>Path` says which.
  */
-import { fail } from "../../problems/index.ts";
+import { fail, quoted } from "../../problems/index.ts";
 import { encodeBase32 } from "../base32.ts";
 import { sha256 } from "../hash.ts";
 import type { Derivation } from "../objects.ts";
@@ -59,7 +59,7 @@ export function builderEnvironment(drv: Derivation, cores: number): BuilderEnvir
 function unusable(drv: Derivation, name: string): never {
   fail({
     code: "derivation-invalid",
-    message: `${drv.name} has the variable ${JSON.stringify(name)}, which no environment can hold`,
+    message: `${drv.name} has the variable ${quoted(name)}, which no environment can hold`,
     fix: "A name has neither = nor zero bytes, a value no zero bytes; put such data into a file (`passAsFile`).",
   });
 }

@@ -9,7 +9,7 @@ import { createHash, type Hash as Hasher } from "node:crypto";
 import { chmodSync, closeSync, createReadStream, openSync, statSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { fail, ProblemError, problem } from "../../problems/index.ts";
+import { fail, ProblemError, problem, quoted } from "../../problems/index.ts";
 import { unpackNarStream } from "../nar/unpack.ts";
 import type { Derivation } from "../objects.ts";
 import { type Answer, get } from "./http.ts";
@@ -147,10 +147,21 @@ async function* contents(file: string, compressed: boolean): AsyncGenerator<Uint
   const stream = new XzReadableStream(Readable.toWeb(raw) as ReadableStream<Uint8Array>);
   const reader = stream.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(notXz);
     if (done) return;
     yield value;
   }
+}
+
+function notXz(error: unknown): never {
+  fail(
+    {
+      code: "compression-damaged",
+      message: `what was fetched cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`,
+      fix: "The file is damaged, or no xz file; get it from elsewhere.",
+    },
+    error,
+  );
 }
 
 function parseUrl(url: string): URL {
@@ -158,7 +169,7 @@ function parseUrl(url: string): URL {
   if (parsed !== undefined && ["http:", "https:", "file:"].includes(parsed.protocol)) return parsed;
   return fail({
     code: "fetch-failed",
-    message: `${JSON.stringify(url)} cannot be fetched: it is no http, https or file URL`,
+    message: `${quoted(url)} cannot be fetched: it is no http, https or file URL`,
     fix: "Correct the variable `url` of the derivation.",
   });
 }

@@ -7,9 +7,9 @@
  *     nix/var/osmod/locks/               claims on paths (locks.ts)
  *     nix/var/osmod/gcroots/             links to links that keep objects alive (roots.ts)
  *     nix/var/osmod/etc/                 passwd, group and hosts as builders see them
- *     nix/var/log/osmod/drvs/            what builders said
+ *     nix/var/log/osmod/drvs/            what builders said; for the owner only
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { STORE_DIR, type StorePath, storeBaseName } from "../path.ts";
@@ -56,6 +56,8 @@ export function createLayout(layout: Layout): void {
   try {
     for (const place of [layout.store, layout.infos, layout.locks, layout.gcroots, layout.etc, layout.logs])
       if (!existsSync(place)) mkdirSync(place, { recursive: true, mode: 0o755 });
+    // A builder holds its log open, and could make a setuid program of it for as long as it runs.
+    if ((statSync(layout.logs).mode & 0o077) !== 0) chmodSync(layout.logs, 0o700);
   } catch (error) {
     throw ioProblem(error, layout.root);
   }

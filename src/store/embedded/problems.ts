@@ -31,18 +31,26 @@ export function diskFull(root: string, notes: readonly string[] = []): Problem {
   });
 }
 
+/**
+ * What to do where builders cannot be isolated, one way a list of lines. A store that needs no namespaces of ours would
+ * be another way, and another entry.
+ */
+const WAYS_OUT: readonly (readonly string[])[] = [
+  [
+    "let ordinary users make namespaces, as an administrator:",
+    "    sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000",
+    "    sysctl -w kernel.apparmor_restrict_unprivileged_userns=0      (Ubuntu; or an AppArmor profile for bwrap)",
+    "  and in a container, start it with --security-opt seccomp=unconfined --security-opt systempaths=unconfined;",
+  ],
+  ["run osmod as root, for whom these limits mostly do not hold; builders lose root's powers all the same."],
+];
+
 /** The kernel, or a container around us, refuses namespaces. */
 export function sandboxUnavailable(why: string): Problem {
   return problem({
     code: "sandbox-unavailable",
     message: `builders cannot be isolated on this machine: ${why}`,
-    fix: [
-      "Either let ordinary users make namespaces, as an administrator:",
-      "    sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000",
-      "    sysctl -w kernel.apparmor_restrict_unprivileged_userns=0      (Ubuntu; or an AppArmor profile for bwrap)",
-      "  and in a container, start it with --security-opt seccomp=unconfined --security-opt systempaths=unconfined;",
-      "or run osmod as root, for whom these limits mostly do not hold; builders lose root in their namespace all the same.",
-    ].join("\n"),
+    fix: WAYS_OUT.map((lines, n) => `${n === 0 ? "Either " : "or "}${lines.join("\n")}`).join("\n"),
   });
 }
 

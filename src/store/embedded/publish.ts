@@ -19,12 +19,14 @@ import type { StorePath } from "../path.ts";
 import type { PathInfo } from "../store.ts";
 import { ReferenceScanner } from "./references.ts";
 import type { State } from "./state.ts";
-import { canonicalise, removeTree } from "./trees.ts";
+import { canonicalise, removeTree, seal } from "./trees.ts";
 
 /** Something made, at a temporary place in the store directory. */
 export interface Made {
   readonly path: StorePath;
   readonly temporary: string;
+  /** True when it was made canonical where it comes from; only the move is to be smoothed over. */
+  readonly canonical?: true;
 }
 
 /** What holds for all that is published together. */
@@ -54,7 +56,8 @@ export async function publish(state: State, made: readonly Made[], options: Publ
   const byHash = new Map([...options.candidates, ...made.map((m) => m.path)].map((path) => [hashPart(path), path]));
   const done: { made: Made; info: PathInfo }[] = [];
   for (const item of made) {
-    canonicalise(item.temporary);
+    if (item.canonical === true) seal(item.temporary);
+    else canonicalise(item.temporary);
     if (options.fixed?.mode === "flat") checkFlat(item.temporary, options.fixed);
     const scanner = new ReferenceScanner(byHash.keys());
     const { hash, size } = await digest(item.temporary, scanner, options.signal);

@@ -5,8 +5,12 @@
  * empty scratch directory, on which every input is mounted read-only at its own name. What the builder leaves there
  * under an output's name is the output; everything else goes away with the directory.
  *
- * The builder runs as user 1000, in group 100, without capabilities, in namespaces of its own; when this process dies,
+ * The builder runs as user 1000, in group 100, without capabilities, in namespaces of its own, of which it is the first
+ * process: when it ends, the kernel ends all that it started before anybody learns of its end. When this process dies,
  * so does it.
+ *
+ * `/proc` is read-only as a whole. For an ordinary user that changes little; the kernel lets a process of the host's root
+ * write `/proc/sys` whatever capabilities it has lost, and with `core_pattern` that is all of the host.
  */
 import { posix } from "node:path";
 import { STORE_DIR, type StorePath } from "../path.ts";
@@ -27,6 +31,8 @@ export interface SandboxSpec {
   readonly network: boolean;
   readonly builder: string;
   readonly args: readonly string[];
+  /** The descriptor that bubblewrap reads the system call filter from (seccomp.ts). */
+  readonly filter: number;
 }
 
 /** One store path the builder may read. */
@@ -52,8 +58,8 @@ export function sandboxArgv(spec: SandboxSpec): string[] {
   ];
   if (!spec.network) argv.push("--unshare-net");
   argv.push("--uid", "1000", "--gid", "100", "--cap-drop", "ALL", "--hostname", "localhost");
-  argv.push("--die-with-parent", "--new-session", "--clearenv");
-  argv.push("--dev", "/dev", "--proc", "/proc", "--perms", "1777", "--tmpfs", "/tmp");
+  argv.push("--die-with-parent", "--new-session", "--as-pid-1", "--clearenv", "--seccomp", String(spec.filter));
+  argv.push("--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc", "--perms", "1777", "--tmpfs", "/tmp");
   // Made explicitly: bubblewrap gives parents it has to make itself the mode 0700.
   for (const directory of ["/nix", "/etc"]) argv.push("--perms", "0755", "--dir", directory);
   argv.push("--bind", spec.build, BUILD_DIR, "--bind", spec.store, STORE_DIR);

@@ -25,7 +25,9 @@ export class Scratch {
     this.#place = place;
     this.store = `${place}/store`;
     this.build = `${place}/build`;
-    for (const directory of [place, this.store, this.build]) mkdirSync(directory, 0o755);
+    // Nobody else comes in: a builder may make setuid programs and world-writable files as long as it runs.
+    mkdirSync(place, 0o700);
+    for (const directory of [this.store, this.build]) mkdirSync(directory, 0o755);
   }
 
   /** Empty the directories but for the mount points that these inputs need. */

@@ -2,27 +2,37 @@
  * Running a program to its end, and the end of all it started.
  */
 import { spawn } from "node:child_process";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 
+/** The descriptor under which a supervised program finds its filter. */
+export const FILTER_DESCRIPTOR = 4;
+
 /**
- * Run a program in a process group of its own, with what it says going to the file `log`; a signal kills the whole
- * group. Answers the exit code or what killed it; a program that cannot be started is thrown as Node throws it.
+ * Run a program in a process group of its own, with what it says going to the file `log` and an open file `filter` to
+ * read; a signal kills the whole group. Answers the exit code or what killed it; a program that cannot be started is
+ * thrown as Node throws it.
  *
- * Bubblewrap reports the builder's end at once, and what the builder left in the background is killed only then. Every
- * one of them has inherited descriptor 3, a pipe nobody writes to, so its end is the end of the last of them: nothing
- * can still write to an output that is being hashed.
+ * The builder's end is the end of all that it started (sandbox.ts). When it is killed, bubblewrap is gone first: every
+ * process of the builder has inherited descriptor 3, a pipe nobody writes to, and its end is that of the last of them.
  */
 export function supervise(
   argv: readonly string[],
   log: number,
+  filter: number,
   signal: AbortSignal,
 ): Promise<[code: number | null, signal: NodeJS.Signals | null]> {
   return new Promise((resolve, reject) => {
     const [program = "", ...args] = argv;
+    const nothing = openSync("/dev/null", "r");
+    const stdio: ("ignore" | "pipe" | number)[] = ["ignore", log, log, "pipe", filter];
+    for (const fd of inherited()) {
+      while (stdio.length <= fd) stdio.push("ignore");
+      if (fd > FILTER_DESCRIPTOR) stdio[fd] = nothing;
+    }
     // Some reasons not to start are thrown here (then the promise rejects), others told by the event.
-    const child = withUmask(() =>
-      spawn(program, args, { cwd: "/", env: {}, stdio: ["ignore", log, log, "pipe"], detached: true }),
-    );
+    const child = withUmask(() => spawn(program, args, { cwd: "/", env: {}, stdio, detached: true }));
+    closeSync(nothing);
     const kill = (): void => {
       try {
         // Bubblewrap's death is that of the namespace's first process, and so of everything in it.
@@ -59,3 +69,31 @@ function withUmask<T>(work: () => T): T {
     process.umask(before);
   }
 }
+
+let leaks: readonly number[] | undefined;
+
+/**
+ * Descriptors that this process was started with and would hand on: a directory among them would lead out of any
+ * namespace. What Node opens itself is closed in its children; of what it got from its parent it only knows the first few.
+ */
+function inherited(): readonly number[] {
+  if (leaks !== undefined) return leaks;
+  const found: number[] = [];
+  for (const name of readdirSync("/proc/self/fd")) {
+    if (Number(name) > 2 && handedOn(name)) found.push(Number(name));
+  }
+  leaks = found.sort((a, b) => a - b);
+  return leaks;
+}
+
+/** True unless the descriptor is closed when another program starts, or was that of the listing itself. */
+function handedOn(fd: string): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
+  } catch {
+    return false;
+  }
+}
+
+const CLOSE_ON_EXEC = 0o2000000;

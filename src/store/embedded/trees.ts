@@ -1,7 +1,7 @@
 /**
  * Trees on their way into the store: made canonical, or thrown away.
  */
-import { chmodSync, lstatSync, lutimesSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, lutimesSync, readdirSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
 import { fail } from "../../problems/index.ts";
 import { type ByteString, toBytes, toPath, toText } from "../nar/bytes.ts";
 
@@ -13,7 +13,25 @@ const STORE_TIME = 1;
  * permission go, times become 1. Two builds that differ in those only are then the same files, too.
  */
 export function canonicalise(path: string): void {
-  visit(toBytes(path));
+  try {
+    visit(toBytes(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENAMETOOLONG") throw error;
+    fail(
+      {
+        code: "nar-path-too-long",
+        message: `a builder made directories in directories below ${path} until no path leads to the last one`,
+        fix: "Keep paths below 4096 bytes.",
+      },
+      error,
+    );
+  }
+}
+
+/** Make the top of a canonical tree canonical again after a move. */
+export function seal(path: string): void {
+  if (lstatSync(path).isDirectory()) chmodSync(path, 0o555);
+  lutimesSync(path, STORE_TIME, STORE_TIME);
 }
 
 /** Remove a tree, read-only directories and odd names included; nothing there is fine. */
@@ -47,15 +65,41 @@ function visit(path: ByteString): void {
   lutimesSync(at, STORE_TIME, STORE_TIME);
 }
 
+/**
+ * A builder can go down one directory at a time, to where no path leads any more. What is deep is therefore moved up to
+ * the top, whose entries are looked at until there are none.
+ */
 function remove(path: ByteString): void {
-  const at = toPath(path);
-  const stat = lstatSync(at, { throwIfNoEntry: false });
+  const stat = lstatSync(toPath(path), { throwIfNoEntry: false });
   if (stat === undefined) return;
   if (!stat.isDirectory()) {
-    unlinkSync(at);
+    unlinkSync(toPath(path));
     return;
   }
-  if ((stat.mode & 0o700) !== 0o700) chmodSync(at, 0o700);
-  for (const name of readdirSync(at, "latin1")) remove(`${path}/${name}`);
-  rmdirSync(at);
+  if ((stat.mode & 0o700) !== 0o700) chmodSync(toPath(path), 0o700);
+  let moved = 0;
+  const empty = (directory: ByteString): void => {
+    for (const name of readdirSync(toPath(directory), "latin1")) {
+      const child = `${directory}/${name}`;
+      const at = toPath(child);
+      const found = lstatSync(at);
+      if (!found.isDirectory()) {
+        unlinkSync(at);
+        continue;
+      }
+      if ((found.mode & 0o700) !== 0o700) chmodSync(at, 0o700);
+      if (child.length > path.length + DEEP) {
+        renameSync(at, toPath(`${path}/.deep-${++moved}-${Math.random().toString(36).slice(2)}`));
+        continue;
+      }
+      empty(child);
+      rmdirSync(at);
+    }
+  };
+  do empty(path);
+  while (readdirSync(toPath(path)).length > 0);
+  rmdirSync(toPath(path));
 }
+
+/** Bytes below the top, after which a directory is deep. */
+const DEEP = 1500;

@@ -9,7 +9,7 @@
  * The parser is a generator that is fed chunks and calls a sink, so that one parser serves archives in memory and
  * archives that come over a wire.
  */
-import { fail } from "../../problems/index.ts";
+import { fail, quoted } from "../../problems/index.ts";
 import { padding } from "./encode.ts";
 import type { Directory, Tree } from "./tree.ts";
 import { checkEntryName } from "./write.ts";
@@ -237,7 +237,7 @@ function utf8(bytes: Buffer): string {
   if (Buffer.from(text).equals(bytes)) return text;
   return fail({
     code: "nar-name-invalid",
-    message: `${JSON.stringify(text)} is not UTF-8, so a tree in memory cannot hold it`,
+    message: `${quoted(text)} is not UTF-8, so a tree in memory cannot hold it`,
     fix: "Unpack the archive to disk, where names are bytes.",
   });
 }

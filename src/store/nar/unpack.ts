@@ -2,10 +2,12 @@
  * Trees and archives to disk.
  *
  * Everything is created, nothing is opened that exists: what is at the destination already is a problem, and since an
- * archive names each entry once (see read.ts), no write can be led elsewhere by a symlink the archive brought.
+ * archive names each entry once (see read.ts), no write can be led elsewhere by a symlink the archive brought. Where a
+ * file system takes two names for one (case, Unicode), the second is such a problem, too: `nar-entry-refused`.
  */
 import { closeSync, mkdirSync, openSync, symlinkSync, writeSync } from "node:fs";
-import { type ByteString, toBytes, toPath } from "./bytes.ts";
+import { fail, quoted } from "../../problems/index.ts";
+import { type ByteString, toBytes, toPath, toText } from "./bytes.ts";
 import { type NarSink, readNar, readNarStream } from "./read.ts";
 import type { Tree } from "./tree.ts";
 import { narOfTree } from "./write.ts";
@@ -46,17 +48,17 @@ class DiskSink implements NarSink {
 
   directory(name: Buffer | undefined): void {
     const path = this.#at(name);
-    mkdirSync(toPath(path), 0o755);
+    created(path, (at) => mkdirSync(at, 0o755));
     if (name !== undefined) this.#path.push(path);
   }
   leave(): void {
     this.#path.pop();
   }
   symlink(name: Buffer | undefined, target: Buffer): void {
-    symlinkSync(target, toPath(this.#at(name)));
+    created(this.#at(name), (at) => symlinkSync(target, at));
   }
   file(name: Buffer | undefined, executable: boolean): void {
-    this.#fd = openSync(toPath(this.#at(name)), "wx", executable ? 0o755 : 0o644);
+    this.#fd = created(this.#at(name), (at) => openSync(at, "wx", executable ? 0o755 : 0o644));
   }
   contents(chunk: Uint8Array): void {
     for (let done = 0; done < chunk.length; ) done += writeSync(this.#fd as number, chunk, done);
@@ -72,5 +74,30 @@ class DiskSink implements NarSink {
   #at(name: Buffer | undefined): ByteString {
     const parent = this.#path.at(-1) as ByteString;
     return name === undefined ? parent : `${parent}/${name.toString("latin1")}`;
+  }
+}
+
+/** What an archive may hold and this file system does not take. Everything else that goes wrong is about the disk. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  EEXIST: "something is there already, under this name or one that the file system takes for the same",
+  ENAMETOOLONG: "the path is longer than the system allows",
+  EILSEQ: "the file system takes no such name",
+  EINVAL: "the file system takes no such name",
+};
+
+function created<T>(path: ByteString, create: (at: ReturnType<typeof toPath>) => T): T {
+  try {
+    return create(toPath(path));
+  } catch (error) {
+    const why = REFUSALS[(error as NodeJS.ErrnoException).code ?? ""];
+    if (why === undefined) throw error;
+    return fail(
+      {
+        code: "nar-entry-refused",
+        message: `${quoted(toText(path), 200)} cannot be made: ${why}`,
+        fix: "Unpack to a place that is free and whose path is short, on a file system that tells names apart by their bytes.",
+      },
+      error,
+    );
   }
 }

@@ -2,7 +2,7 @@
  * Archives of trees in memory.
  */
 import { createHash } from "node:crypto";
-import { fail } from "../../problems/index.ts";
+import { fail, quoted } from "../../problems/index.ts";
 import type { Hash } from "../hash.ts";
 import { HEADROOM, NarBuffer, TOKENS } from "./encode.ts";
 import type { Tree } from "./tree.ts";
@@ -35,7 +35,7 @@ export function checkEntryName(name: Uint8Array): void {
   }
   fail({
     code: "nar-name-invalid",
-    message: `${JSON.stringify(text.toString())} cannot be the name of a file`,
+    message: `${quoted(text.toString())} cannot be the name of a file`,
     fix: "A name has 1 to 255 bytes, no slash and no zero byte, and is neither `.` nor `..`; rename the entry where the tree is made.",
   });
 }

@@ -86,11 +86,13 @@ export interface Signer {
   readonly publicKey: string;
 }
 
-export async function makeSigner(name = "Test archive"): Promise<Signer> {
+/** A key to sign with. `days` after the first of January 2026 it expires. */
+export async function makeSigner(name = "Test archive", days?: number): Promise<Signer> {
   const made = await openpgp.generateKey({
     userIDs: [{ name, email: "archive@test.invalid" }],
     format: "object",
     date: new Date("2026-01-01"),
+    ...(days === undefined ? {} : { keyExpirationTime: days * 24 * 3600 }),
   });
   return { privateKey: made.privateKey, publicKey: made.publicKey.armor() };
 }
@@ -98,6 +100,41 @@ export async function makeSigner(name = "Test archive"): Promise<Signer> {
 export async function sign(text: string, signer: Signer, date = new Date("2026-02-01")): Promise<string> {
   const message = await openpgp.createCleartextMessage({ text });
   return openpgp.sign({ message, signingKeys: signer.privateKey, date });
+}
+
+/** A key that signs by SHA-1, as old ones did, and what it signs. */
+export async function signBySha1(text: string): Promise<{ readonly signed: string; readonly publicKey: string }> {
+  const { privateKey, publicKey } = await openpgp.generateKey({
+    type: "rsa",
+    rsaBits: 2048,
+    userIDs: [{ name: "Old archive" }],
+    format: "object",
+    date: new Date("2026-01-01"),
+  });
+  const weak = openpgp.enums.hash.sha1;
+  for (const user of privateKey.users) for (const own of user.selfCertifications) own.preferredHashAlgorithms = [weak];
+  const message = await openpgp.createCleartextMessage({ text });
+  const config = {
+    preferredHashAlgorithm: weak,
+    rejectMessageHashAlgorithms: new Set<openpgp.enums.hash>(),
+    nonDeterministicSignaturesViaNotation: false,
+  };
+  const date = new Date("2026-02-01");
+  return {
+    signed: await openpgp.sign({ message, signingKeys: privateKey, date, config }),
+    publicKey: publicKey.armor(),
+  };
+}
+
+/** The public key of a signer who has lost the private one. */
+export async function revoke(signer: Signer): Promise<string> {
+  const { publicKey } = await openpgp.revokeKey({
+    key: signer.privateKey,
+    reasonForRevocation: { flag: openpgp.enums.reasonForRevocation.keyCompromised },
+    date: new Date("2026-03-01"),
+    format: "armored",
+  });
+  return publicKey;
 }
 
 const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
