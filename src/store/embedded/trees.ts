@@ -18,13 +18,13 @@ export function canonicalise(path: string): void {
 
 /** Remove a tree, read-only directories and odd names included; nothing there is fine. */
 export function removeTree(path: string): void {
-  remove(toBytes(path));
+  removeBytes(toBytes(path));
 }
 
 /** Remove the entries of a directory whose names, one character per byte, are to go. */
 export function removeEntries(directory: string, goes: (name: ByteString) => boolean): void {
   const path = toBytes(directory);
-  for (const name of readdirSync(directory, "latin1")) if (goes(name)) remove(`${path}/${name}`);
+  for (const name of readdirSync(directory, "latin1")) if (goes(name)) removeBytes(`${path}/${name}`);
 }
 
 function visit(path: ByteString): void {
@@ -47,7 +47,8 @@ function visit(path: ByteString): void {
   lutimesSync(at, STORE_TIME, STORE_TIME);
 }
 
-function remove(path: ByteString): void {
+/** @see removeTree */
+export function removeBytes(path: ByteString): void {
   const at = toPath(path);
   const stat = lstatSync(at, { throwIfNoEntry: false });
   if (stat === undefined) return;
@@ -56,6 +57,6 @@ function remove(path: ByteString): void {
     return;
   }
   if ((stat.mode & 0o700) !== 0o700) chmodSync(at, 0o700);
-  for (const name of readdirSync(at, "latin1")) remove(`${path}/${name}`);
+  for (const name of readdirSync(at, "latin1")) removeBytes(`${path}/${name}`);
   rmdirSync(at);
 }

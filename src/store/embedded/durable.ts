@@ -1,0 +1,165 @@
+/**
+ * Surviving a loss of power.
+ *
+ * A rename makes a path visible at once, but its bytes may reach the disk much later; after a power cut a registered
+ * file may be empty. Forcing every file to disk as it is made costs more than building it. Instead
+ *
+ *     mark (on disk) → make and register any number of paths → one sync of the file system → remove the mark
+ *
+ * While a mark is there, what was registered since it was made may be damaged. Killed processes do no harm: the kernel
+ * still has what they wrote, and the next sync covers it. A mark from an earlier boot means that the machine went down
+ * in between; {@link recover} then looks at the paths of that time, and forgets what is not as it was registered.
+ */
+import { spawn } from "node:child_process";
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import { toBytes, toPath } from "../nar/bytes.ts";
+import type { StorePath } from "../path.ts";
+import { forgetWithReferrers } from "./forget.ts";
+import { ownerLives, sameBoot, thisOwner } from "./owner.ts";
+import type { State } from "./state.ts";
+import { examinePath } from "./verify.ts";
+
+/** Clocks are set now and then; paths registered this much before a mark are looked at as well. */
+const SLACK_SECONDS = 300;
+
+/** Owners that other namespaces cannot see prove that they live this often. */
+const TOUCH_EVERY_MS = 10_000;
+
+let count = 0;
+
+/** Run `work`, which registers paths, so that all it made is on the disk when this resolves. */
+export async function durably(state: State, work: () => Promise<void>): Promise<void> {
+  await recover(state);
+  const { unsynced } = state.layout;
+  const mark = `${unsynced}/${thisOwner()}.${++count}`;
+  writeDurably(mark, `${Math.floor(Date.now() / 1000)}\n`);
+  const heartbeat = setInterval(() => touch(mark), TOUCH_EVERY_MS).unref();
+  try {
+    await work();
+    // Those of processes that are gone are covered by the same sync, if they are there before it begins.
+    const covered = readdirSync(unsynced).filter((name) => {
+      const file = `${unsynced}/${name}`;
+      return file === mark || (sameBoot(ownerOf(name)) && !ownerLives(ownerOf(name), file));
+    });
+    await syncFileSystem(state.layout.store, [state.layout.store, state.layout.infos]);
+    for (const name of covered) rmSync(`${unsynced}/${name}`, { force: true });
+  } finally {
+    // After a failure the mark stays, and with it the memory that nothing was synced.
+    clearInterval(heartbeat);
+  }
+}
+
+/** Look at what was registered before the machine went down, and forget what did not get to the disk. */
+export async function recover(state: State): Promise<readonly StorePath[]> {
+  const { unsynced } = state.layout;
+  const marks = listed(unsynced).filter((name) => {
+    const owner = ownerOf(name);
+    return !sameBoot(owner) && !ownerLives(owner, `${unsynced}/${name}`);
+  });
+  if (marks.length === 0) return [];
+  const since = Math.min(...marks.map((name) => began(`${unsynced}/${name}`))) - SLACK_SECONDS;
+  const lost: StorePath[] = [];
+  for (const path of state.infos.all()) {
+    if (!wasRegisteredSince(state, path, since)) continue;
+    if ((await examinePath(state, path)) !== undefined) lost.push(path);
+    await setImmediate();
+  }
+  forgetWithReferrers(state, lost);
+  await syncFileSystem(state.layout.store, [state.layout.infos]);
+  for (const name of marks) rmSync(`${unsynced}/${name}`, { force: true });
+  return lost;
+}
+
+/** Write a small file so that it is there, with what is in it, even if the power goes in the next moment. */
+export function writeDurably(file: string, text: string): void {
+  writeFileSync(file, text);
+  syncPath(file);
+  syncPath(file.slice(0, file.lastIndexOf("/")));
+}
+
+/** Force a file or directory, not what is in it, to the disk. */
+export function syncPath(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Force every file and directory of a tree to the disk, one by one. Meant for small trees. */
+export function syncTree(path: string): void {
+  const visit = (at: string): void => {
+    const stat = lstatSync(toPath(at));
+    if (stat.isSymbolicLink()) return;
+    if (stat.isDirectory()) for (const name of readdirSync(toPath(at), "latin1")) visit(`${at}/${name}`);
+    const fd = openSync(toPath(at), "r");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  };
+  visit(toBytes(path));
+}
+
+/**
+ * Node has no `syncfs`. `sync -f` is that call, and both coreutils and busybox have it; where it fails, the trees are
+ * walked, which takes minutes for a large store and is right all the same.
+ */
+async function syncFileSystem(place: string, trees: readonly string[]): Promise<void> {
+  const code = await new Promise<number | null>((resolve) => {
+    const child = spawn("sync", ["-f", place], { stdio: "ignore" });
+    child.once("error", () => resolve(null));
+    child.once("close", resolve);
+  });
+  if (code === 0) return;
+  for (const tree of trees) syncTree(tree);
+}
+
+function wasRegisteredSince(state: State, path: StorePath, since: number): boolean {
+  try {
+    return (state.infos.registered(path)?.registrationTime ?? 0) >= since;
+  } catch {
+    // A registration that cannot be read is just what may be left of one.
+    return true;
+  }
+}
+
+function began(mark: string): number {
+  const written = Number.parseInt(readFileSync(mark, "utf8"), 10);
+  // Written in one go with its directory's entry; if it is empty after all, everything is looked at.
+  return Number.isFinite(written) ? written : 0;
+}
+
+function ownerOf(mark: string): string {
+  return mark.slice(0, mark.lastIndexOf("."));
+}
+
+function listed(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+function touch(file: string): void {
+  const now = new Date();
+  try {
+    utimesSync(file, now, now);
+  } catch {
+    // A store that vanishes under us fails where it is used, with a better message.
+  }
+}
