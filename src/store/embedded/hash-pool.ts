@@ -51,10 +51,17 @@ export class HashPool {
   async #inThread(place: string): Promise<Digest> {
     const worker = this.#idle.pop() ?? this.#start();
     const answer = await new Promise<Answer>((resolve, reject) => {
-      worker.once("message", resolve);
-      worker.once("error", reject);
+      const end = (settle: () => void): void => {
+        worker.off("message", told);
+        worker.off("error", failed);
+        settle();
+      };
+      const told = (message: Answer): void => end(() => resolve(message));
+      const failed = (error: unknown): void => end(() => reject(error as Error));
+      worker.on("message", told);
+      worker.on("error", failed);
       worker.postMessage(place);
-    }).finally(() => worker.removeAllListeners());
+    });
     this.#idle.push(worker);
     if ("narHash" in answer) return answer;
     throw Object.assign(new Error(answer.message), { code: answer.code });
