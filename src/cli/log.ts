@@ -1,7 +1,7 @@
 /** `osmod log`: what a builder said. */
 import { readFileSync } from "node:fs";
 import { fail, ProblemError } from "../problems/index.ts";
-import type { EmbeddedStore, StorePath } from "../store/index.ts";
+import { type EmbeddedStore, isNamed, type StorePath } from "../store/index.ts";
 import { parse } from "./arguments.ts";
 import { theStore } from "./open-store.ts";
 import type { Verb } from "./verbs.ts";
@@ -15,7 +15,9 @@ export const run: Verb = async (argv) => {
   const [text] = parsed.positionals;
   if (text === undefined) return fail({ code: "usage", message: "log needs a path or a name", fix: usage });
   const store = theStore();
-  process.stdout.write(readFileSync(logOf(store, text)));
+  const said = readFileSync(logOf(store, text));
+  process.stdout.write(said);
+  if (said.length === 0) process.stderr.write("the builder said nothing\n");
   return 0;
 };
 
@@ -54,6 +56,6 @@ function meant(store: EmbeddedStore, text: string): readonly StorePath[] {
     return [store.find(text)];
   } catch (error) {
     if (!(error instanceof ProblemError) || !error.has("store-path-ambiguous")) throw error;
-    return store.paths().filter((path) => path.slice(44).startsWith(`${text}-`) || path.slice(44) === text);
+    return store.paths().filter((path) => isNamed(path, text));
   }
 }

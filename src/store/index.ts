@@ -9,6 +9,7 @@ export { hashModulo, type Resolved, resolveDerivation, type Unresolved } from ".
 export type { Collected, CollectOptions } from "./embedded/collect.ts";
 export { syncTree } from "./embedded/durable.ts";
 export { placeholder } from "./embedded/environment.ts";
+export { isNamed } from "./embedded/find.ts";
 export { defaultRoot } from "./embedded/layout.ts";
 export { type EmbeddedStore, type OpenStoreOptions, openStore } from "./embedded/open.ts";
 export type { Optimised, OptimiseOptions } from "./embedded/optimise.ts";

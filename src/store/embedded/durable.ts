@@ -26,6 +26,7 @@ import { setImmediate } from "node:timers/promises";
 import { toBytes, toPath } from "../nar/bytes.ts";
 import type { StorePath } from "../path.ts";
 import { forgetWithReferrers } from "./forget.ts";
+import { infoFile } from "./layout.ts";
 import { ownerLives, sameBoot, thisOwner } from "./owner.ts";
 import type { State } from "./state.ts";
 import { examinePath } from "./verify.ts";
@@ -35,6 +36,9 @@ const SLACK_SECONDS = 300;
 
 /** Owners that other namespaces cannot see prove that they live this often. */
 const TOUCH_EVERY_MS = 10_000;
+
+/** Up to so many files are forced to disk one by one, at a millisecond or four each. */
+const FEW_FILES = 200;
 
 let count = 0;
 
@@ -47,17 +51,47 @@ export async function durably(state: State, work: () => Promise<void>): Promise<
   const heartbeat = setInterval(() => touch(mark), TOUCH_EVERY_MS).unref();
   try {
     await work();
-    // Those of processes that are gone are covered by the same sync, if they are there before it begins.
-    const covered = readdirSync(unsynced).filter((name) => {
-      const file = `${unsynced}/${name}`;
-      return file === mark || (sameBoot(ownerOf(name)) && !ownerLives(ownerOf(name), file));
-    });
-    await syncFileSystem(state.layout.store, [state.layout.store, state.layout.infos]);
-    for (const name of covered) rmSync(`${unsynced}/${name}`, { force: true });
+    for (const name of await syncMade(state, mark)) rmSync(`${unsynced}/${name}`, { force: true });
   } finally {
     // After a failure the mark stays, and with it the memory that nothing was synced.
     clearInterval(heartbeat);
   }
+}
+
+/**
+ * Force what was made to the disk; answers the marks that are covered. A few files are forced one by one: syncing the
+ * file system would wait for everything that others are writing, too.
+ */
+async function syncMade(state: State, mark: string): Promise<string[]> {
+  const { unsynced, store, infos } = state.layout;
+  // Those of processes that are gone are covered by a sync of all, if they are there before it begins.
+  const left = readdirSync(unsynced).filter((name) => {
+    const owner = ownerOf(name);
+    return sameBoot(owner) && !ownerLives(owner, `${unsynced}/${name}`);
+  });
+  const own = mark.slice(unsynced.length + 1);
+  const made = [...state.made];
+  const trees = made.flatMap((path) => [state.physical(path), infoFile(state.layout, path)]);
+  if (left.length === 0 && entriesIn(trees) <= FEW_FILES) {
+    for (const tree of trees) syncTree(tree);
+    for (const directory of [store, infos]) syncPath(directory);
+  } else {
+    await syncFileSystem(store, [store, infos]);
+  }
+  for (const path of made) state.made.delete(path);
+  return [own, ...left];
+}
+
+/** How many files and directories trees have; counting ends where it no longer matters. */
+function entriesIn(trees: readonly string[]): number {
+  let count = 0;
+  const visit = (at: string): void => {
+    count++;
+    if (count > FEW_FILES || lstatSync(toPath(at), { throwIfNoEntry: false })?.isDirectory() !== true) return;
+    for (const name of readdirSync(toPath(at), "latin1")) visit(`${at}/${name}`);
+  };
+  for (const tree of trees) visit(toBytes(tree));
+  return count;
 }
 
 /** Look at what was registered before the machine went down, and forget what did not get to the disk. */
@@ -101,8 +135,8 @@ export function syncPath(path: string): void {
 /** Force every file and directory of a tree to the disk, one by one. Meant for small trees. */
 export function syncTree(path: string): void {
   const visit = (at: string): void => {
-    const stat = lstatSync(toPath(at));
-    if (stat.isSymbolicLink()) return;
+    const stat = lstatSync(toPath(at), { throwIfNoEntry: false });
+    if (stat === undefined || stat.isSymbolicLink()) return;
     if (stat.isDirectory()) for (const name of readdirSync(toPath(at), "latin1")) visit(`${at}/${name}`);
     const fd = openSync(toPath(at), "r");
     try {

@@ -4,7 +4,7 @@
 import { realpathSync } from "node:fs";
 import { resolve, sep } from "node:path";
 import { fail } from "../../problems/index.ts";
-import { STORE_DIR, type StorePath } from "../path.ts";
+import { HASH_LENGTH, STORE_DIR, type StorePath } from "../path.ts";
 import type { State } from "./state.ts";
 
 /** Candidates that a problem lists. */
@@ -36,14 +36,19 @@ function baseNameIn(state: State, text: string): string | undefined {
 function candidates(state: State, text: string): StorePath[] {
   if (text === "") return [];
   const all = state.infos.all();
-  const nameOf = (path: StorePath): string => path.slice(STORE_DIR.length + 34);
   const begins = all.filter((path) => path.startsWith(text, STORE_DIR.length + 1));
   if (begins.length > 0) return begins;
-  const named = all.filter((path) => nameOf(path) === text);
-  if (named.length > 0) return named;
-  const versions = all.filter((path) => nameOf(path).startsWith(`${text}-`));
-  const outputs = versions.filter((path) => !path.endsWith(".drv"));
-  return outputs.length > 0 ? outputs : versions;
+  const named = all.filter((path) => isNamed(path, text));
+  const outputs = named.filter((path) => !path.endsWith(".drv"));
+  return outputs.length > 0 ? outputs : named;
+}
+
+/** True for the name of a path, with or without its version: `nginx` is `nginx-1.26.3` and not `nginx-common-1.26.3`. */
+export function isNamed(path: StorePath, text: string): boolean {
+  const name = path.slice(STORE_DIR.length + 1 + HASH_LENGTH + 1);
+  return (
+    name === text || name === `${text}.drv` || (name.startsWith(`${text}-`) && /^\d/.test(name.slice(text.length + 1)))
+  );
 }
 
 function only(state: State, text: string, found: readonly StorePath[]): StorePath {
