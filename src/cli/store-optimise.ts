@@ -16,7 +16,9 @@ export const run: Verb = async (argv, signal) => {
   if (parsed === undefined) return 0;
   const line = ticker();
   const onProgress = (done: number, total: number) => line.say(`[${done}/${total}] files compared`);
-  const result = await theStore().optimise({ signal, onProgress }).finally(line.end);
+  const result = await theStore()
+    .optimise({ signal, onProgress })
+    .finally(() => line.end());
   if (parsed.values.json) printJson(result);
   else {
     process.stdout.write(

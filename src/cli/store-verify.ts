@@ -28,7 +28,7 @@ export const run: Verb = async (argv, signal) => {
   const line = ticker();
   const onProgress = (done: number, total: number, bytes: number) =>
     line.say(`[${done}/${total}] ${size(bytes)} hashed`);
-  const looked = await store.verify({ signal, onProgress }).finally(line.end);
+  const looked = await store.verify({ signal, onProgress }).finally(() => line.end());
   const damage = looked.findings.filter(({ litter }) => !litter);
 
   // 2. Mend.

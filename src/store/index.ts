@@ -7,7 +7,6 @@ export { type DerivationData, type DerivationOutput, parseDerivation, printDeriv
 export { BASE32_ALPHABET, decodeBase32, encodeBase32 } from "./base32.ts";
 export { hashModulo, type Resolved, resolveDerivation, type Unresolved } from "./derivation.ts";
 export type { Collected, CollectOptions } from "./embedded/collect.ts";
-export { syncTree } from "./embedded/durable.ts";
 export { placeholder } from "./embedded/environment.ts";
 export { isNamed } from "./embedded/find.ts";
 export { defaultRoot } from "./embedded/layout.ts";
@@ -17,6 +16,7 @@ export type { Repaired, RepairOptions } from "./embedded/repair.ts";
 export type { Root } from "./embedded/roots.ts";
 export type { Running } from "./embedded/running.ts";
 export { type SandboxInput, type SandboxSpec, sandboxArgv } from "./embedded/sandbox.ts";
+export { syncTree } from "./embedded/sync.ts";
 export type { DiskUsage, Usage } from "./embedded/usage.ts";
 export {
   type Finding,

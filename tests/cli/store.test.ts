@@ -38,9 +38,13 @@ afterEach(() => {
 /** Run a verb in this process. */
 async function said(verb: Verb, ...argv: string[]): Promise<{ code: number; out: string; err: string }> {
   let [out, err] = ["", ""];
-  const take = (into: (text: string) => void) => (chunk: unknown) => (into(String(chunk)), true);
-  const stdout = vi.spyOn(process.stdout, "write").mockImplementation(take((text) => (out += text)));
-  const stderr = vi.spyOn(process.stderr, "write").mockImplementation(take((text) => (err += text)));
+  const take = (into: (text: string) => void) => (chunk: unknown) => {
+    into(String(chunk));
+    return true;
+  };
+  const add = { out: (text: string) => void (out += text), err: (text: string) => void (err += text) };
+  const stdout = vi.spyOn(process.stdout, "write").mockImplementation(take(add.out));
+  const stderr = vi.spyOn(process.stderr, "write").mockImplementation(take(add.err));
   try {
     return { code: await verb(argv, new AbortController().signal), out, err };
   } finally {

@@ -10,18 +10,7 @@
  * still has what they wrote, and the next sync covers it. A mark from an earlier boot means that the machine went down
  * in between; {@link recover} then looks at the paths of that time, and forgets what is not as it was registered.
  */
-import { spawn } from "node:child_process";
-import {
-  closeSync,
-  fsyncSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { lstatSync, readdirSync, readFileSync, rmSync, utimesSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { toBytes, toPath } from "../nar/bytes.ts";
 import type { StorePath } from "../path.ts";
@@ -29,6 +18,7 @@ import { forgetWithReferrers } from "./forget.ts";
 import { infoFile } from "./layout.ts";
 import { ownerLives, sameBoot, thisOwner } from "./owner.ts";
 import type { State } from "./state.ts";
+import { syncFileSystem, syncPath, syncTree, writeDurably } from "./sync.ts";
 import { examinePath } from "./verify.ts";
 
 /** Clocks are set now and then; paths registered this much before a mark are looked at as well. */
@@ -113,53 +103,6 @@ export async function recover(state: State): Promise<readonly StorePath[]> {
   await syncFileSystem(state.layout.store, [state.layout.infos]);
   for (const name of marks) rmSync(`${unsynced}/${name}`, { force: true });
   return lost;
-}
-
-/** Write a small file so that it is there, with what is in it, even if the power goes in the next moment. */
-export function writeDurably(file: string, text: string): void {
-  writeFileSync(file, text);
-  syncPath(file);
-  syncPath(file.slice(0, file.lastIndexOf("/")));
-}
-
-/** Force a file or directory, not what is in it, to the disk. */
-export function syncPath(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Force every file and directory of a tree to the disk, one by one. Meant for small trees. */
-export function syncTree(path: string): void {
-  const visit = (at: string): void => {
-    const stat = lstatSync(toPath(at), { throwIfNoEntry: false });
-    if (stat === undefined || stat.isSymbolicLink()) return;
-    if (stat.isDirectory()) for (const name of readdirSync(toPath(at), "latin1")) visit(`${at}/${name}`);
-    const fd = openSync(toPath(at), "r");
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  };
-  visit(toBytes(path));
-}
-
-/**
- * Node has no `syncfs`. `sync -f` is that call, and both coreutils and busybox have it; where it fails, the trees are
- * walked, which takes minutes for a large store and is right all the same.
- */
-async function syncFileSystem(place: string, trees: readonly string[]): Promise<void> {
-  const code = await new Promise<number | null>((resolve) => {
-    const child = spawn("sync", ["-f", place], { stdio: "ignore" });
-    child.once("error", () => resolve(null));
-    child.once("close", resolve);
-  });
-  if (code === 0) return;
-  for (const tree of trees) syncTree(tree);
 }
 
 function wasRegisteredSince(state: State, path: StorePath, since: number): boolean {

@@ -11,10 +11,10 @@ import { fail } from "../../problems/index.ts";
 import { encodeBase32 } from "../base32.ts";
 import { compressHash, sha256 } from "../hash.ts";
 import { STORE_DIR, type StorePath } from "../path.ts";
-import { syncPath } from "./durable.ts";
 import { createLayout } from "./layout.ts";
 import { COLLECTING } from "./locks.ts";
 import type { State } from "./state.ts";
+import { syncPath } from "./sync.ts";
 
 /** Something that keeps a path alive. */
 export interface Root {
