@@ -11,7 +11,7 @@ const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const [name, ...rest] = argv;
+  const [name, rest] = verbOf(argv);
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     process.stdout.write(`${usage()}\n`);
     return name === undefined ? EXIT_USAGE : 0;
@@ -38,6 +38,12 @@ async function main(argv: readonly string[]): Promise<number> {
     process.removeListener("SIGINT", interrupt);
     process.removeListener("SIGTERM", interrupt);
   }
+}
+
+/** A verb of two words, else the first word; what follows is its own. */
+function verbOf(argv: readonly string[]): [name: string | undefined, rest: readonly string[]] {
+  const two = argv.slice(0, 2).join(" ");
+  return verbs.has(two) ? [two, argv.slice(2)] : [argv[0], argv.slice(1)];
 }
 
 /** Problems are for the user; anything else is a fault of ours and shows its stack. */

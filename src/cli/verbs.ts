@@ -59,6 +59,62 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
       run: async () => (await import("./why.ts")).run,
     },
   ],
+  [
+    "store verify",
+    {
+      summary: "look for damage in the store; --repair mends it",
+      run: async () => (await import("./store-verify.ts")).run,
+    },
+  ],
+  [
+    "store gc",
+    {
+      summary: "remove what no link, no name and nothing running needs",
+      run: async () => (await import("./store-gc.ts")).run,
+    },
+  ],
+  [
+    "store root",
+    {
+      summary: "add, list or remove what the store keeps",
+      run: async () => (await import("./store-root.ts")).run,
+    },
+  ],
+  [
+    "store du",
+    {
+      summary: "show what paths take, with all below them",
+      run: async () => (await import("./store-du.ts")).run,
+    },
+  ],
+  [
+    "store optimise",
+    {
+      summary: "let equal files take their place once",
+      run: async () => (await import("./store-optimise.ts")).run,
+    },
+  ],
+  [
+    "path-info",
+    {
+      summary: "show what the store knows of paths",
+      run: async () => (await import("./path-info.ts")).run,
+    },
+  ],
+  [
+    "why-depends",
+    {
+      summary: "show the references that lead from one path to another",
+      run: async () => (await import("./why-depends.ts")).run,
+    },
+  ],
+  [
+    "log",
+    {
+      summary: "print what a builder said",
+      run: async () => (await import("./log.ts")).run,
+    },
+  ],
   ["version", { summary: "print the version", run: async () => (await import("./version.ts")).run }],
 ]);
 

@@ -7,10 +7,10 @@
  * that a host needs neither the libraries nor their version.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../problems/index.ts";
-import { hashNar, narOfTree, type SandboxTool, type Tree, toSri, writeTree } from "../store/index.ts";
+import { hashNar, narOfTree, type SandboxTool, syncTree, type Tree, toSri, writeTree } from "../store/index.ts";
 import { readDeb } from "./deb.ts";
 import { download } from "./download.ts";
 import type { Bootstrap } from "./lock.ts";
@@ -86,11 +86,39 @@ export function hostSandbox(options: HostSandboxOptions): SandboxTool {
   };
 }
 
+/**
+ * The bubblewrap that a former build unpacked, for work in a store without a machine at hand.
+ * Problem: `sandbox-unavailable`, when nothing was built in this store yet.
+ */
+export function formerSandbox(root: string): SandboxTool {
+  return {
+    async prepare() {
+      const parent = join(root, BOOTSTRAP);
+      const places = existsSync(parent) ? readdirSync(parent).filter((name) => /^[0-9a-f]{32}$/.test(name)) : [];
+      const made = (name: string) => statSync(join(parent, name)).mtimeMs;
+      const [newest] = places.sort((a, b) => made(b) - made(a));
+      if (newest !== undefined) return programAt(join(parent, newest));
+      return fail({
+        code: "sandbox-unavailable",
+        message: `the store at ${root} has no ${BUBBLEWRAP} to isolate builders with`,
+        fix: "Build a machine first (`osmod build-vm`): that fetches it.",
+      });
+    },
+  };
+}
+
+const BOOTSTRAP = "nix/var/osmod/bootstrap";
+
+function programAt(place: string): readonly string[] {
+  const library = join(place, "usr/lib/x86_64-linux-gnu");
+  return [join(place, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", library, join(place, "usr/bin/bwrap")];
+}
+
 async function prepareSandbox(options: HostSandboxOptions): Promise<readonly string[]> {
   const { sandbox } = bootstrapRecords(options.source);
   const key = createHash("sha256");
   for (const record of sandbox) key.update(`${record.sha256}\n`);
-  const parent = join(options.root, "nix/var/osmod/bootstrap");
+  const parent = join(options.root, BOOTSTRAP);
   const place = join(parent, key.digest("hex").slice(0, 32));
   if (!existsSync(place)) {
     options.onProgress?.(`fetching ${BUBBLEWRAP} and its libraries`);
@@ -100,10 +128,11 @@ async function prepareSandbox(options: HostSandboxOptions): Promise<readonly str
     const temporary = `${place}.${process.pid}`;
     rmSync(temporary, { recursive: true, force: true });
     writeTree(tree, temporary);
+    // It has no hash to be checked by later, and is small: it is on the disk before it has its name.
+    syncTree(temporary);
     publish(temporary, place);
   }
-  const library = join(place, "usr/lib/x86_64-linux-gnu");
-  return [join(place, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", library, join(place, "usr/bin/bwrap")];
+  return programAt(place);
 }
 
 /** Of two processes that make the same directory one is first; the other's is the same and goes away. */

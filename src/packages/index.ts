@@ -3,7 +3,7 @@
  */
 
 export { type ArchiveIndex, type ReadArchiveOptions, readArchive, type SuiteInfo } from "./archive.ts";
-export { type HostSandboxOptions, hostSandbox } from "./bootstrap.ts";
+export { formerSandbox, type HostSandboxOptions, hostSandbox } from "./bootstrap.ts";
 export { explainGone } from "./gone.ts";
 export { type Bootstrap, formatLock, type Lock, parseLock, readLock, writeLock } from "./lock.ts";
 export { DEFAULT_EXCLUDED_PATHS } from "./merge.ts";

@@ -6,11 +6,26 @@
 export { type DerivationData, type DerivationOutput, parseDerivation, printDerivation } from "./aterm.ts";
 export { BASE32_ALPHABET, decodeBase32, encodeBase32 } from "./base32.ts";
 export { hashModulo, type Resolved, resolveDerivation, type Unresolved } from "./derivation.ts";
-export type { Collected } from "./embedded/collect.ts";
+export type { Collected, CollectOptions } from "./embedded/collect.ts";
 export { placeholder } from "./embedded/environment.ts";
+export { isNamed } from "./embedded/find.ts";
 export { defaultRoot } from "./embedded/layout.ts";
 export { type EmbeddedStore, type OpenStoreOptions, openStore } from "./embedded/open.ts";
+export type { Optimised, OptimiseOptions } from "./embedded/optimise.ts";
+export type { Repaired, RepairOptions } from "./embedded/repair.ts";
+export type { Root } from "./embedded/roots.ts";
+export type { Running } from "./embedded/running.ts";
 export { type SandboxInput, type SandboxSpec, sandboxArgv } from "./embedded/sandbox.ts";
+export { syncTree } from "./embedded/sync.ts";
+export type { DiskUsage, Usage } from "./embedded/usage.ts";
+export {
+  type Finding,
+  type FindingCode,
+  findingProblem,
+  type Verification,
+  type VerifyOptions,
+} from "./embedded/verify.ts";
+export type { Dependency } from "./embedded/why-depends.ts";
 export {
   compressHash,
   type Hash,

@@ -70,6 +70,7 @@ case $root in *[:\\;]*) die "the store's path $root has a colon or semicolon in 
 ${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
+${keepStore}
 ${startShare}
 ${environment}
 ${run(pinned)}
@@ -316,12 +317,13 @@ fi
  * and removed by the next start of the same machine. Its path holds no blanks, because QEMU splits the share's command at them.
  */
 const runtimeDirectory = `
-runtime=
+runtime= keeping=
 finish() {
   status=$?
   trap - EXIT
   [ -z "$terminal_state" ] || stty "$terminal_state" 2> /dev/null
   [ -z "$runtime" ] || rm -rf "$runtime"
+  [ -z "$keeping" ] || rm -f "$keeping"
   exit "$status"
 }
 terminal_state=
@@ -351,6 +353,30 @@ else
   mv "$new" "$runtime" || { rm -rf "$new"; exit 1; }
 fi
 printf '%s\\n' $$ > "$runtime/launcher.pid"
+`;
+
+/**
+ * Tells collections of garbage what this machine runs from, as the store's own `running.ts` does: the file's name is
+ * `vm.<pid>.<start time>.<pid namespace>.<boot>.<n>`, and a collection that began before waits for nobody, so this waits
+ * for its end and looks whether the machine is still there. A store that is somebody else's cannot be written; whoever
+ * collects there sees this machine's processes.
+ */
+const keepStore = `
+running=$root/nix/var/osmod/running
+if [ -d "$running" ] && [ -w "$running" ]; then
+  stat=$(cat /proc/$$/stat)
+  set_start() { shift 19; start=$1; }
+  set_start \${stat##*) }
+  namespace=$(readlink /proc/self/ns/pid | tr -dc 0-9)
+  boot=$(head -c 8 /proc/sys/kernel/random/boot_id)
+  keeping=$running/vm.$$.$start.\${namespace:-0}.\${boot:-0}.1
+  printf '%s\\n' "\${share#"$root"}" | sed 's,^\\(/nix/store/[^/]*\\)/.*,\\1,' > "$keeping" || keeping=
+fi
+for claim in "$root/nix/var/osmod/locks/collecting."*; do
+  owner=\${claim##*/collecting.}
+  while [ -e "$claim" ] && [ -d "/proc/\${owner%%.*}" ]; do sleep 1; done
+done
+[ -e "$share/store-paths" ] || die "this machine was removed from the store in this moment, by a collection of garbage" "build it again (osmod build-vm)"
 `;
 
 /** The share's server is started by QEMU; what can keep it from working is found out here, where it can be explained. */

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -6,8 +6,10 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +17,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProblemError } from "../../src/problems/index.ts";
 import { layoutOf } from "../../src/store/embedded/layout.ts";
-import { BUILDING, COLLECTING, Locks } from "../../src/store/embedded/locks.ts";
+import { COLLECTING, Locks } from "../../src/store/embedded/locks.ts";
+import { thisOwner } from "../../src/store/embedded/owner.ts";
+import { announceUse } from "../../src/store/embedded/running.ts";
+import { openState } from "../../src/store/embedded/state.ts";
 import { type EmbeddedStore, openStore, type Source, StoreScope } from "../../src/store/index.ts";
 import { file } from "../helpers/sandbox.ts";
 
@@ -76,11 +81,12 @@ describe("collecting garbage", () => {
     const [inner, outer, lonely] = await three();
     store.addRoot(join(place, "result"), outer.path);
     mkdirSync(join(root, "nix/store/.tmp-1.1.1.x.1/d"), { recursive: true });
+    utimesSync(join(root, "nix/store/.tmp-1.1.1.x.1"), 1, 1);
     chmodSync(join(root, "nix/store/.tmp-1.1.1.x.1"), 0o500);
     writeFileSync(join(root, "nix/store", `${"0".repeat(32)}-half`), "");
-    const { removed, freed } = await store.collectGarbage({ graceSeconds: -5 });
+    const { removed, litter } = await store.collectGarbage({ graceSeconds: -5 });
     expect(removed).toEqual([lonely.path]);
-    expect(freed).toBe(120);
+    expect(litter).toBe(2);
     expect(
       readdirSync(join(root, "nix/store"))
         .map((name) => `/nix/store/${name}`)
@@ -99,30 +105,102 @@ describe("collecting garbage", () => {
     expect((await store.collectGarbage()).removed).toEqual([]);
   });
 
-  it("and building exclude each other", async () => {
+  it("waits for no build, and a build waits for it", async () => {
     await three();
-    const locks = new Locks(layoutOf(root));
-    const done = locks.announce(BUILDING, COLLECTING);
+    const collected = new Locks(layoutOf(root)).exclusive(COLLECTING);
     expect(await problem(store.collectGarbage())).toBe("store-busy");
-    done?.();
-    const collected = locks.announce(COLLECTING, BUILDING);
     const late = scope.text("late", "3");
     expect(await problem(store.realise([late], { signal: AbortSignal.timeout(60) }))).toBe("build-interrupted");
     collected?.();
     await store.realise([late]);
     expect(store.isValid(late.path)).toBe(true);
   });
+
+  it("leaves what a running build uses, made or not", async () => {
+    const [inner, outer, lonely] = await three();
+    const state = openState(layoutOf(root));
+    const half = `/nix/store/${"1".repeat(32)}-half`;
+    writeFileSync(store.physical(half), "");
+    const end = announceUse(state, [outer.path, half]);
+    expect((await store.collectGarbage({ graceSeconds: -5 })).removed).toEqual([lonely.path]);
+    expect(existsSync(store.physical(half))).toBe(true);
+    expect(store.running()).toEqual([{ kind: "build", pid: process.pid, paths: [outer.path, half] }]);
+    end();
+    const rest = await store.collectGarbage({ graceSeconds: -5 });
+    expect(rest).toMatchObject({ litter: 1, removed: expect.arrayContaining([inner.path, outer.path]) });
+  });
+
+  it("leaves what a virtual machine runs from, and forgets machines that are gone", async () => {
+    const [inner, outer] = await three();
+    mkdirSync(join(root, "nix/var/osmod/running"), { recursive: true });
+    const note = (owner: string) => join(root, "nix/var/osmod/running", `vm.${owner}.1`);
+    writeFileSync(note(thisOwner()), `${outer.path}\n`);
+    const [pid, start, , boot] = thisOwner().split(".");
+    writeFileSync(note([pid, "1", ...thisOwner().split(".").slice(2)].join(".")), `${inner.path}\n`);
+    expect(store.running()).toHaveLength(1);
+    expect((await store.collectGarbage({ graceSeconds: -5 })).removed).toHaveLength(1);
+    expect(readdirSync(join(root, "nix/var/osmod/running"))).toHaveLength(1);
+    rmSync(note(thisOwner()));
+    writeFileSync(note([pid, start, "17", boot].join(".")), `${inner.path}\n`);
+    expect((await store.collectGarbage({ graceSeconds: -5 })).removed).toEqual([outer.path]);
+  });
+
+  it("leaves what any process has open", async () => {
+    const [, , lonely] = await three();
+    const child = spawn("sleep", ["60"], { env: { PATH: process.env["PATH"], HELD: store.physical(lonely.path) } });
+    await new Promise((resolve) => child.once("spawn", resolve));
+    expect((await store.collectGarbage({ graceSeconds: -5 })).removed).not.toContain(lonely.path);
+    child.kill();
+    await new Promise((resolve) => child.once("close", resolve));
+    expect((await store.collectGarbage({ graceSeconds: -5 })).removed).toEqual([lonely.path]);
+  });
+
+  it("says what it would remove, and removes it only when meant", async () => {
+    const [, , lonely] = await three();
+    const would = await store.collectGarbage({ graceSeconds: -5, dryRun: true });
+    expect(would.removed).toHaveLength(3);
+    expect(would.freed).toBe(3 * 4096);
+    expect(store.isValid(lonely.path)).toBe(true);
+    expect(await store.collectGarbage({ graceSeconds: -5 })).toMatchObject({ freed: would.freed });
+  });
 });
 
 describe("a store that was tampered with", () => {
-  it("finds what changed, and makes it again", async () => {
+  it("finds what changed, changes nothing by looking, and forgets what only a build can make", async () => {
     const [inner, outer, lonely] = await three();
     chmodSync(store.physical(inner.path), 0o644);
     writeFileSync(store.physical(inner.path), "");
-    expect(await store.verify()).toEqual([inner.path]);
-    expect(store.isValid(inner.path)).toBe(false);
-    await store.realise([inner, outer, lonely]);
-    expect(await store.verify()).toEqual([]);
+    const { findings, checked } = await store.verify();
+    expect(findings).toMatchObject([{ code: "path-damaged", path: inner.path, litter: false }]);
+    expect(checked).toBe(3);
+    expect(store.isValid(inner.path)).toBe(true);
+    // A text has no deriver; what refers to it goes as well, or nobody would notice that it is gone.
+    const { forgotten, repaired } = await store.repair(findings);
+    expect([...forgotten].sort()).toEqual([inner.path, outer.path].sort());
+    expect(repaired).toEqual([]);
+    await store.realise([outer, lonely]);
+    expect((await store.verify()).findings).toEqual([]);
+    expect(readFileSync(store.physical(inner.path), "utf8")).toBe("1");
+  });
+
+  it("finds everything else that is not as it should be", async () => {
+    const [inner, outer, lonely] = await three();
+    store.addRoot(join(place, "result"), outer.path);
+    rmSync(store.physical(inner.path));
+    writeFileSync(join(root, "nix/var/osmod/info", lonely.path.slice(11)), "{");
+    writeFileSync(join(root, "nix/store/litter"), "");
+    mkdirSync(join(root, "nix/store/.tmp-1.1.1.x.1"));
+    utimesSync(join(root, "nix/store/.tmp-1.1.1.x.1"), 1, 1);
+    const fresh = openStore({ root, sandbox: { prepare: async () => [] } });
+    const codes = async () => (await fresh.verify()).findings.map(({ code }) => code).sort();
+    expect(await codes()).toEqual(
+      ["path-missing", "reference-missing", "registration-broken", "object-unregistered", "temporary-left"].sort(),
+    );
+    await fresh.repair((await fresh.verify()).findings);
+    expect(new Set(await codes())).toEqual(new Set(["object-unregistered", "root-dangling", "temporary-left"]));
+    await fresh.realise([outer, lonely]);
+    await fresh.collectGarbage({ graceSeconds: 600 });
+    expect(await codes()).toEqual([]);
   });
 
   it("takes a path that is gone for invalid, whatever was registered", async () => {

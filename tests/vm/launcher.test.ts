@@ -1,8 +1,18 @@
 /** What the launcher does around QEMU: options, disk, locks, private directory, signals, exit codes. */
-import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ownerLives, thisOwner } from "../../src/store/embedded/owner.ts";
 import { FakeStore, finish, launcherPath } from "./fake-store.ts";
 import { diskless, full, plain } from "./machines.ts";
 
@@ -222,6 +232,42 @@ describe("the share", () => {
     expect(stderr).toContain("user namespaces");
     expect(stderr).toContain("sysctl");
   });
+});
+
+describe("the store it runs from", () => {
+  const running = () => join(store.root, "nix/var/osmod/running");
+  const locks = () => join(store.root, "nix/var/osmod/locks");
+  beforeEach(() => {
+    for (const place of [running(), locks()]) mkdirSync(place, { recursive: true });
+  });
+
+  it("is told what is used, as long as QEMU lives", async () => {
+    const child = store.start([], { FAKE_QEMU: "sleep 30" });
+    await store.running();
+    const [name = ""] = readdirSync(running());
+    const file = join(running(), name);
+    expect(name).toBe(`vm.${child.pid}.${startOf(child.pid)}.${thisOwner().split(".").slice(2).join(".")}.1`);
+    expect(readFileSync(file, "utf8")).toBe(`${launcherPath}\n`);
+    expect(ownerLives(name.slice(3, -2), file)).toBe(true);
+    child.kill("SIGTERM");
+    await finish(child);
+    expect(readdirSync(running())).toEqual([]);
+  });
+
+  it("is waited for while garbage is collected there, and not for a collection that died", async () => {
+    writeFileSync(join(locks(), "collecting.4194304.1.1.1.1"), "");
+    expect((await store.run()).code).toBe(0);
+    const claim = join(locks(), `collecting.${thisOwner()}.1`);
+    writeFileSync(claim, "");
+    const begun = performance.now();
+    setTimeout(() => rmSync(claim), 1500);
+    expect((await store.run()).code).toBe(0);
+    expect(performance.now() - begun).toBeGreaterThan(1400);
+  });
+
+  function startOf(pid: number | undefined): string | undefined {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19];
+  }
 });
 
 describe("its own options", () => {

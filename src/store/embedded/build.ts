@@ -39,6 +39,8 @@ export interface BuildOptions {
   readonly scratch: Scratch;
   readonly signal: AbortSignal;
   readonly onLine?: (line: string) => void;
+  /** Outputs to be made anew although they are valid. */
+  readonly again?: ReadonlySet<StorePath>;
 }
 
 /** Lines of the log that a problem quotes. */
@@ -69,7 +71,7 @@ export async function build(state: State, drv: Derivation, options: BuildOptions
       filter: FILTER_DESCRIPTOR,
     });
     await run(state, drv, argv, options);
-    const made = collect(state, drv, scratch.store, temporaries);
+    const made = collect(state, drv, scratch.store, temporaries, options.again);
     const fixed = fixedCheck(drv);
     await publish(state, made, {
       candidates: inputs,
@@ -180,7 +182,13 @@ function isFull(root: string): boolean {
 }
 
 /** Move outputs out of the scratch store, next to where they will be. */
-function collect(state: State, drv: Derivation, scratch: string, temporaries: string[]): Made[] {
+function collect(
+  state: State,
+  drv: Derivation,
+  scratch: string,
+  temporaries: string[],
+  again: ReadonlySet<StorePath> | undefined,
+): Made[] {
   const made: Made[] = [];
   for (const [output, path] of Object.entries(drv.outputs)) {
     const from = `${scratch}/${storeBaseName(path)}`;
@@ -196,7 +204,7 @@ function collect(state: State, drv: Derivation, scratch: string, temporaries: st
       ]);
     }
     // Valid already while another output was missing: what is there stays.
-    if (state.infos.isValid(path)) continue;
+    if (state.infos.isValid(path) && again?.has(path) !== true) continue;
     const temporary = state.temporaries.next();
     // Before it leaves the place that only we can enter: no setuid program is ever in sight of other users.
     canonicalise(from);

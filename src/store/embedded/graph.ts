@@ -43,3 +43,22 @@ export function planFor(targets: readonly StoreObject[], isValid: (path: StorePa
   }
   return plan;
 }
+
+/** Every path that making some targets may need: what is made, described and added, all the way down. */
+export function pathsBelow(targets: readonly StoreObject[]): Set<StorePath> {
+  const paths = new Set<StorePath>();
+  const seen = new Set<Derivation | Source>();
+  const open = [...originsOf(targets)];
+  for (let object = open.pop(); object !== undefined; object = open.pop()) {
+    if (seen.has(object)) continue;
+    seen.add(object);
+    paths.add(object.path);
+    if (object.type === "source") {
+      open.push(...object.references);
+      continue;
+    }
+    for (const path of [object.drvPath, ...Object.values(object.outputs)]) paths.add(path);
+    open.push(...object.inputSources, ...object.inputDerivations.map(({ derivation }) => derivation));
+  }
+  return paths;
+}

@@ -34,6 +34,17 @@ export class Infos {
   /** What was registered, or undefined when the path is not valid. */
   get(path: StorePath): PathInfo | undefined {
     if (!this.isValid(path)) return undefined;
+    return this.registered(path);
+  }
+
+  /** True when the path is registered, readable or not, whether or not the object is there. */
+  isRegistered(path: StorePath): boolean {
+    return isStorePath(path) && existsSync(infoFile(this.#layout, path));
+  }
+
+  /** What was registered, whether or not the object is there. Problem: `store-damaged`. */
+  registered(path: StorePath): PathInfo | undefined {
+    if (!existsSync(infoFile(this.#layout, path))) return undefined;
     const known = this.#read.get(path);
     if (known !== undefined) return known;
     const info = parse(path, readFileSync(infoFile(this.#layout, path), "utf8"));
@@ -60,8 +71,8 @@ export class Infos {
   /** Every registered path. */
   all(): StorePath[] {
     return readdirSync(this.#layout.infos)
-      .filter((name) => !name.startsWith("."))
-      .map((name) => `${STORE_DIR}/${name}`);
+      .map((name) => `${STORE_DIR}/${name}`)
+      .filter(isStorePath);
   }
 
   /** The paths and all that they refer to, sorted. */

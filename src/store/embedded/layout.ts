@@ -6,6 +6,9 @@
  *     nix/var/osmod/info/<digits>-<name> what is known of a valid object (infos.ts); the path is valid when it is there
  *     nix/var/osmod/locks/               claims on paths (locks.ts)
  *     nix/var/osmod/gcroots/             links to links that keep objects alive (roots.ts)
+ *     nix/var/osmod/roots/               links to objects that are kept by name (roots.ts)
+ *     nix/var/osmod/running/             what running builds and virtual machines use (running.ts)
+ *     nix/var/osmod/unsynced/            marks of those whose work may not be on the disk yet (durable.ts)
  *     nix/var/osmod/etc/                 passwd, group and hosts as builders see them
  *     nix/var/log/osmod/drvs/            what builders said; for the owner only
  */
@@ -22,6 +25,9 @@ export interface Layout {
   readonly infos: string;
   readonly locks: string;
   readonly gcroots: string;
+  readonly roots: string;
+  readonly running: string;
+  readonly unsynced: string;
   readonly etc: string;
   readonly logs: string;
 }
@@ -46,6 +52,9 @@ export function layoutOf(root: string): Layout {
     infos: below("nix/var/osmod/info"),
     locks: below("nix/var/osmod/locks"),
     gcroots: below("nix/var/osmod/gcroots"),
+    roots: below("nix/var/osmod/roots"),
+    running: below("nix/var/osmod/running"),
+    unsynced: below("nix/var/osmod/unsynced"),
     etc: below("nix/var/osmod/etc"),
     logs: below("nix/var/log/osmod/drvs"),
   };
@@ -54,7 +63,8 @@ export function layoutOf(root: string): Layout {
 /** Create what is missing; a root that cannot be written is the problem `store-not-writable`. */
 export function createLayout(layout: Layout): void {
   try {
-    for (const place of [layout.store, layout.infos, layout.locks, layout.gcroots, layout.etc, layout.logs])
+    const { root: _, ...places } = layout;
+    for (const place of Object.values(places))
       if (!existsSync(place)) mkdirSync(place, { recursive: true, mode: 0o755 });
     // A builder holds its log open, and could make a setuid program of it for as long as it runs.
     if ((statSync(layout.logs).mode & 0o077) !== 0) chmodSync(layout.logs, 0o700);

@@ -24,9 +24,6 @@ const TOUCH_EVERY_MS = 10_000;
 /** About how long to wait before looking again. */
 const PAUSE_MS = 35;
 
-/** Announced while anything is made in a store. */
-export const BUILDING = "building";
-
 /** Announced while a store is cleaned up. */
 export const COLLECTING = "collecting";
 
@@ -59,25 +56,28 @@ export class Locks {
     }
   }
 
-  /**
-   * Announce an activity that any number may be at, unless a living process, this one included, is at one that excludes
-   * it. Answers how to end it, or undefined.
-   */
-  announce(activity: string, excluded: string): (() => void) | undefined {
+  /** Announce an activity that only one process may be at; answers how to end it, or undefined when another one is. */
+  exclusive(activity: string): (() => void) | undefined {
+    if (this.#contested(activity, true)) return undefined;
     const file = this.#create(activity);
-    if (!this.#contested(excluded, true)) return () => this.#drop(file);
+    // Of two that begin together both may step back, and never does neither.
+    if (!this.#contested(activity, true, file)) return () => this.#drop(file);
     this.#drop(file);
     return undefined;
   }
 
-  /** Announce an activity as soon as nobody is at one that excludes it. */
-  async announced(activity: string, excluded: string, signal: AbortSignal | undefined): Promise<() => void> {
-    for (;;) {
+  /** Wait until nobody is at an activity. */
+  async ended(activity: string, signal: AbortSignal | undefined): Promise<void> {
+    while (this.#contested(activity, true)) {
       signal?.throwIfAborted();
-      const release = this.announce(activity, excluded);
-      if (release !== undefined) return release;
       await sleep(PAUSE_MS + Math.random() * PAUSE_MS, undefined, signal === undefined ? {} : { signal });
     }
+  }
+
+  /** The same, for callers that cannot wait otherwise: this thread stands still. */
+  waitForEnd(activity: string): void {
+    const nothing = new Int32Array(new SharedArrayBuffer(4));
+    while (this.#contested(activity)) Atomics.wait(nothing, 0, 0, PAUSE_MS);
   }
 
   /** Remove the claims of processes that are gone. */
@@ -115,10 +115,11 @@ export class Locks {
   }
 
   /** True when a living claim on the path exists; those of this process count only if asked for. */
-  #contested(hash: string, own = false): boolean {
+  #contested(hash: string, own = false, except?: string): boolean {
     for (const name of readdirSync(this.#directory)) {
       if (!name.startsWith(hash)) continue;
       const file = `${this.#directory}/${name}`;
+      if (file === except) continue;
       if (!own && this.#held.has(file)) continue;
       if (ownerLives(ownerOf(name), file)) return true;
       rmSync(file, { force: true });

@@ -6,17 +6,22 @@ import { ProblemError } from "../../problems/index.ts";
 import { originOf, type StoreObject } from "../objects.ts";
 import type { StorePath } from "../path.ts";
 import type { PathInfo, Plan, RealiseOptions, SandboxTool, Store } from "../store.ts";
-import { type Collected, collectGarbage, verify } from "./collect.ts";
-import { planFor } from "./graph.ts";
+import { type Collected, type CollectOptions, collectGarbage } from "./collect.ts";
+import { durably, recover } from "./durable.ts";
+import { findPath } from "./find.ts";
+import { pathsBelow, planFor } from "./graph.ts";
 import { createLayout, defaultRoot, layoutOf, logFile } from "./layout.ts";
-import { BUILDING, COLLECTING } from "./locks.ts";
-import { interrupted } from "./problems.ts";
+import { COLLECTING } from "./locks.ts";
+import { type Optimised, type OptimiseOptions, optimise } from "./optimise.ts";
+import { interrupted, ioProblem } from "./problems.ts";
 import { Realisation } from "./realise.ts";
-import { addRoot } from "./roots.ts";
+import { type Repaired, type RepairOptions, repairStore } from "./repair.ts";
+import { addNamedRoot, addRoot, type Root, removeRoot, roots } from "./roots.ts";
+import { announceUse, type Running, running } from "./running.ts";
 import { openState, type State } from "./state.ts";
-
-/** Between the end of a build and its root lies some time in which nothing may take its result away. */
-const DEFAULT_GRACE_SECONDS = 600;
+import { type DiskUsage, type Usage, usageOf, usageOnDisk } from "./usage.ts";
+import { type Finding, type Verification, type VerifyOptions, verifyStore } from "./verify.ts";
+import { type Dependency, whyDepends } from "./why-depends.ts";
 
 /** What {@link openStore} takes. */
 export interface OpenStoreOptions {
@@ -33,10 +38,35 @@ export function openStore(options: OpenStoreOptions): EmbeddedStore {
 
 /** The embedded store: what every store can, and looking after itself. */
 export interface EmbeddedStore extends Store {
-  /** Remove every path that no root reaches, and garbage; what was made in the last `graceSeconds` (default 600) stays. */
-  collectGarbage(options?: { readonly graceSeconds?: number }): Promise<Collected>;
-  /** Make every path invalid whose content is no longer what was registered, and answer which. */
-  verify(): Promise<StorePath[]>;
+  /** Every valid path. */
+  paths(): StorePath[];
+  /**
+   * The path that a text means: a store path or something below one, a link to one, its base name, or enough of that
+   * to be the only one. Problems: `store-path-not-found`, `store-path-ambiguous`.
+   */
+  find(text: string): StorePath;
+  /** Remove every path that neither a root nor anything running needs, and litter. Problem: `store-busy`. */
+  collectGarbage(options?: CollectOptions): Promise<Collected>;
+  /** Look at everything, and change nothing. */
+  verify(options?: VerifyOptions): Promise<Verification>;
+  /** Fetch or build again what {@link verify} found damaged, and put it in its place. */
+  repair(findings: readonly Finding[], options?: RepairOptions): Promise<Repaired>;
+  /** Let equal files be one file with several names. */
+  optimise(options?: OptimiseOptions): Promise<Optimised>;
+  /** What keeps paths alive: links and names. */
+  roots(): Root[];
+  /** Keep a path under a name. Problems: `root-name-invalid`, `store-path-invalid`. */
+  addNamedRoot(name: string, target: StorePath): void;
+  /** Let go of what a name or a link keeps. Problem: `root-not-found`. */
+  removeRoot(nameOrLink: string): Root;
+  /** Builds and virtual machines that run now, and what they need. */
+  running(): Running[];
+  /** What some paths take with all below them; {@link DiskUsage} tells of the whole store. */
+  usage(paths: readonly StorePath[]): Usage[];
+  /** What the store takes on the disk. */
+  diskUsage(): DiskUsage;
+  /** The shortest chain of references from one path to another, and where each is written; empty when there is none. */
+  whyDepends(from: StorePath, to: StorePath): Dependency[];
 }
 
 class Opened implements EmbeddedStore {
@@ -67,17 +97,19 @@ class Opened implements EmbeddedStore {
   }
 
   async realise(targets: readonly StoreObject[], options: RealiseOptions = {}): Promise<void> {
+    await recover(this.#state);
     const missing = targets.filter((target) => !this.#isMade(target));
     if (missing.length === 0) return;
     createLayout(this.#state.layout);
     this.#state.temporaries.sweep();
     this.#state.locks.sweep();
     const { signal } = options;
-    const release = await this.#state.locks.announced(BUILDING, COLLECTING, signal).catch((error: unknown) => {
-      throw signal?.aborted === true ? new ProblemError([interrupted()], { cause: error }) : error;
-    });
+    const release = this.#guarded(() => announceUse(this.#state, pathsBelow(missing)));
     try {
-      await new Realisation(this.#state, this.#sandbox, options).run(missing);
+      await this.#state.locks.ended(COLLECTING, signal).catch((error: unknown) => {
+        throw signal?.aborted === true ? new ProblemError([interrupted()], { cause: error }) : error;
+      });
+      await durably(this.#state, () => new Realisation(this.#state, this.#sandbox, options).run(missing));
     } finally {
       release();
     }
@@ -96,19 +128,79 @@ class Opened implements EmbeddedStore {
     return existsSync(file) ? file : undefined;
   }
 
-  async collectGarbage(options: { readonly graceSeconds?: number } = {}): Promise<Collected> {
-    createLayout(this.#state.layout);
-    return collectGarbage(this.#state, options.graceSeconds ?? DEFAULT_GRACE_SECONDS);
+  paths(): StorePath[] {
+    return this.#made()
+      .infos.all()
+      .filter((path) => this.isValid(path))
+      .sort();
   }
 
-  async verify(): Promise<StorePath[]> {
+  find(text: string): StorePath {
+    return findPath(this.#made(), text);
+  }
+
+  collectGarbage(options?: CollectOptions): Promise<Collected> {
+    return collectGarbage(this.#made(), options);
+  }
+
+  verify(options?: VerifyOptions): Promise<Verification> {
+    return verifyStore(this.#made(), options);
+  }
+
+  repair(findings: readonly Finding[], options?: RepairOptions): Promise<Repaired> {
+    return repairStore(this.#made(), this.#sandbox, findings, options);
+  }
+
+  optimise(options?: OptimiseOptions): Promise<Optimised> {
+    return optimise(this.#made(), options);
+  }
+
+  roots(): Root[] {
+    return roots(this.#state);
+  }
+
+  addNamedRoot(name: string, target: StorePath): void {
+    addNamedRoot(this.#state, name, target);
+  }
+
+  removeRoot(nameOrLink: string): Root {
+    return removeRoot(this.#state, nameOrLink);
+  }
+
+  running(): Running[] {
+    return running(this.#state);
+  }
+
+  usage(paths: readonly StorePath[]): Usage[] {
+    return usageOf(this.#state, paths);
+  }
+
+  diskUsage(): DiskUsage {
+    return usageOnDisk(this.#made());
+  }
+
+  whyDepends(from: StorePath, to: StorePath): Dependency[] {
+    return whyDepends(this.#state, from, to);
+  }
+
+  /** The state, of a store that has its directories. */
+  #made(): State {
     createLayout(this.#state.layout);
-    return verify(this.#state);
+    return this.#state;
+  }
+
+  #guarded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw ioProblem(error, this.root);
+    }
   }
 
   #isMade(target: StoreObject): boolean {
     const origin = originOf(target);
-    const paths = origin?.type === "derivation" ? Object.values(origin.outputs) : [target.path];
-    return origin !== undefined && paths.every((path) => this.isValid(path));
+    if (origin === undefined) return false;
+    const paths = origin.type === "derivation" ? [origin.drvPath, ...Object.values(origin.outputs)] : [origin.path];
+    return paths.every((path) => this.isValid(path));
   }
 }

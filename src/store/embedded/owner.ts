@@ -26,6 +26,11 @@ export function ownerLives(owner: string, file: string): boolean {
   return touched !== undefined && Date.now() - touched < FOREIGN_SILENCE_MS;
 }
 
+/** True when `owner` is or was a process of this boot of this machine. */
+export function sameBoot(owner: string): boolean {
+  return owner.split(".")[3] === boot();
+}
+
 /** Field 22 of /proc/<pid>/stat, in clock ticks since boot; the name in field 2 may hold spaces and parentheses. */
 function startTime(pid: number): string {
   try {

@@ -17,6 +17,7 @@ import { hashNar, narOfTree } from "../nar/write.ts";
 import type { Derivation } from "../objects.ts";
 import type { StorePath } from "../path.ts";
 import type { PathInfo } from "../store.ts";
+import { mend } from "./mend.ts";
 import { ReferenceScanner } from "./references.ts";
 import type { State } from "./state.ts";
 import { canonicalise, removeTree, seal } from "./trees.ts";
@@ -157,6 +158,14 @@ function pathInfo(
 /** Give the object its name, then make it valid. What lies there unregistered is garbage. */
 function settle(state: State, temporary: string, info: PathInfo): void {
   const place = state.physical(info.path);
+  state.made.add(info.path);
+  if (state.infos.isValid(info.path)) {
+    // A repair, or somebody who wrote the same text in this moment.
+    mend(place, temporary);
+    removeTree(temporary);
+    state.infos.register(info);
+    return;
+  }
   const there = lstatSync(place, { throwIfNoEntry: false });
   // A file is replaced by the rename itself; a directory has to go first.
   if (there?.isDirectory() === true || (there !== undefined && lstatSync(temporary).isDirectory())) removeTree(place);

@@ -43,8 +43,12 @@ export class Realisation {
   #cause: unknown;
   #prefix: Promise<readonly string[]> | undefined;
 
-  constructor(state: State, tool: SandboxTool, options: RealiseOptions) {
+  /** Paths to be made again although they are valid; one leaves the set when it was. */
+  readonly #again: Set<StorePath>;
+
+  constructor(state: State, tool: SandboxTool, options: RealiseOptions, again: Set<StorePath> = new Set()) {
     this.#state = state;
+    this.#again = again;
     this.#tool = tool;
     this.#options = options;
     // Every running job listens; that is no leak.
@@ -70,11 +74,18 @@ export class Realisation {
       signal?.removeEventListener("abort", stop);
       this.#scratches.close();
     }
+    this.#describe(targets);
     if (signal?.aborted === true) throw new ProblemError([interrupted()], { cause: signal.reason });
     const [first, ...rest] = this.#problems;
     // One failure is thrown as it is; only several need an error that holds them together.
     if (first !== undefined && rest.length > 0) throw new ProblemError([first, ...rest], { cause: this.#cause });
     if (this.#cause !== undefined) throw this.#cause;
+  }
+
+  /** A target whose outputs were there may still lack its description, when that was damaged and forgotten. */
+  #describe(targets: readonly StoreObject[]): void {
+    if (this.#cause !== undefined || this.#stop.signal.aborted) return;
+    for (const target of originsOf(targets)) if (target.type === "derivation") this.#instantiate(target);
   }
 
   async #derivation(drv: Derivation, outputs: readonly string[]): Promise<boolean> {
@@ -117,6 +128,7 @@ export class Realisation {
         this.#options.onEvent?.({ type: "start", drv });
         this.#instantiate(drv);
         await work();
+        for (const path of Object.values(drv.outputs)) this.#again.delete(path);
         this.#options.onEvent?.({ type: "done", drv, milliseconds: performance.now() - begun });
       }),
     );
@@ -145,6 +157,7 @@ export class Realisation {
         tool,
         scratch,
         signal: this.#stop.signal,
+        again: this.#again,
         ...(onEvent === undefined ? {} : { onLine: (line) => onEvent({ type: "log", drv, line }) }),
       }),
     );
@@ -167,7 +180,10 @@ export class Realisation {
   }
 
   #isValid(drv: Derivation, outputs: readonly string[]): boolean {
-    return outputs.every((output) => this.#state.infos.isValid(drv.outputs[output] as StorePath));
+    return outputs.every((output) => {
+      const path = drv.outputs[output] as StorePath;
+      return this.#state.infos.isValid(path) && !this.#again.has(path);
+    });
   }
 
   #once(object: Derivation | Source, work: () => Promise<boolean>): Promise<boolean> {

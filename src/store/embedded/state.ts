@@ -1,6 +1,8 @@
 /**
  * The parts of one embedded store that its operations share.
  */
+
+import type { StorePath } from "../path.ts";
 import { Infos } from "./infos.ts";
 import { type Layout, physicalPath } from "./layout.ts";
 import { Locks } from "./locks.ts";
@@ -12,6 +14,8 @@ export interface State {
   readonly infos: Infos;
   readonly locks: Locks;
   readonly temporaries: Temporaries;
+  /** What was made and may not be on the disk yet (durable.ts). */
+  readonly made: Set<StorePath>;
   /** Where a store path lies on this machine. */
   physical(path: string): string;
 }
@@ -23,6 +27,7 @@ export function openState(layout: Layout): State {
     infos: new Infos(layout),
     locks: new Locks(layout),
     temporaries: new Temporaries(layout),
+    made: new Set(),
     physical: (path) => physicalPath(layout, path),
   };
 }

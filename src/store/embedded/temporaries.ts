@@ -4,7 +4,7 @@
  * They lie in the store directory itself, because only a rename within one directory needs no write permission on a
  * read-only tree, and carry their owner, so that what a killed process left is recognised and removed.
  */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import type { Layout } from "./layout.ts";
 import { ownerLives, thisOwner } from "./owner.ts";
 import { removeTree } from "./trees.ts";
@@ -30,13 +30,18 @@ export class Temporaries {
 
   /** Remove what processes left that are gone. */
   sweep(): void {
-    for (const directory of [this.#directory, this.#infos]) {
-      for (const name of readdirSync(directory)) {
-        if (!name.startsWith(PREFIX)) continue;
-        const place = `${directory}/${name}`;
-        const owner = name.slice(PREFIX.length, name.lastIndexOf("."));
-        if (!ownerLives(owner, place)) removeTree(place);
-      }
-    }
+    for (const place of this.left()) removeTree(place);
+  }
+
+  /** What processes left that are gone. */
+  left(): string[] {
+    return [this.#directory, this.#infos].flatMap((directory) =>
+      // The store may not have been made yet.
+      (existsSync(directory) ? readdirSync(directory) : [])
+        .filter((name) => name.startsWith(PREFIX))
+        .map((name) => [name, `${directory}/${name}`] as const)
+        .filter(([name, place]) => !ownerLives(name.slice(PREFIX.length, name.lastIndexOf(".")), place))
+        .map(([, place]) => place),
+    );
   }
 }

@@ -36,13 +36,13 @@ export function seal(path: string): void {
 
 /** Remove a tree, read-only directories and odd names included; nothing there is fine. */
 export function removeTree(path: string): void {
-  remove(toBytes(path));
+  removeBytes(toBytes(path));
 }
 
 /** Remove the entries of a directory whose names, one character per byte, are to go. */
 export function removeEntries(directory: string, goes: (name: ByteString) => boolean): void {
   const path = toBytes(directory);
-  for (const name of readdirSync(directory, "latin1")) if (goes(name)) remove(`${path}/${name}`);
+  for (const name of readdirSync(directory, "latin1")) if (goes(name)) removeBytes(`${path}/${name}`);
 }
 
 function visit(path: ByteString): void {
@@ -66,10 +66,10 @@ function visit(path: ByteString): void {
 }
 
 /**
- * A builder can go down one directory at a time, to where no path leads any more. What is deep is therefore moved up to
+ * {@link removeTree} of a name as bytes. A builder can go down one directory at a time, to where no path leads any more. What is deep is therefore moved up to
  * the top, whose entries are looked at until there are none.
  */
-function remove(path: ByteString): void {
+export function removeBytes(path: ByteString): void {
   const stat = lstatSync(toPath(path), { throwIfNoEntry: false });
   if (stat === undefined) return;
   if (!stat.isDirectory()) {
