@@ -12,7 +12,7 @@ import { readdirSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { fail } from "../../problems/index.ts";
 import { toSri } from "../hash.ts";
-import { narOfPath } from "../nar/disk.ts";
+import { lentNarOfPath } from "../nar/disk.ts";
 import { hashNar } from "../nar/write.ts";
 import { STORE_DIR, type StorePath } from "../path.ts";
 import { BUILDING, COLLECTING } from "./locks.ts";
@@ -62,7 +62,7 @@ export async function verify(state: State): Promise<StorePath[]> {
   const damaged: StorePath[] = [];
   for (const path of state.infos.all()) {
     const info = state.infos.get(path);
-    if (info !== undefined && toSri(hashNar(narOfPath(state.physical(path))).hash) !== info.narHash) {
+    if (info !== undefined && toSri(hashNar(lentNarOfPath(state.physical(path))).hash) !== info.narHash) {
       state.infos.forget(path);
       damaged.push(path);
     }
