@@ -36,6 +36,8 @@ export interface BuildOptions {
   /** Where it may write. */
   readonly scratch: Scratch;
   readonly signal: AbortSignal;
+  /** Called when the builder has ended well: the next may run while this one's outputs are hashed. */
+  readonly ended?: () => void;
   readonly onLine?: (line: string) => void;
 }
 
@@ -66,6 +68,7 @@ export async function build(state: State, drv: Derivation, options: BuildOptions
       builder: drv.data.builder,
     });
     await run(state, drv, argv, options);
+    options.ended?.();
     const made = collect(state, drv, scratch.store, temporaries);
     const fixed = fixedCheck(drv);
     await publish(state, made, {
