@@ -34,7 +34,24 @@ export async function unxz(bytes: Uint8Array, name: string, limit: number): Prom
 
 /** Unpack `.gz` bytes. */
 export async function ungzip(bytes: Uint8Array, name: string, limit: number): Promise<Uint8Array> {
-  return gunzipAsync(bytes, { maxOutputLength: limit }).catch((error: unknown) => damaged(name, error));
+  const chunkSize = Math.max(MIN_CHUNK, Math.min(announcedSize(bytes), limit) + 1);
+  return gunzipAsync(bytes, { maxOutputLength: limit, chunkSize }).catch((error: unknown) => damaged(name, error));
+}
+
+/** The least that is unpacked at a time. */
+const MIN_CHUNK = 16 * 1024;
+
+/** gzip packs no better than this. */
+const MAX_RATIO = 1032;
+
+/**
+ * What the file says of its size, in its last four bytes, so that its content comes in one piece: in pieces of Node's 16 KiB an
+ * index of 57 MB takes twice its memory and a second to put together. Where it is not true there are more pieces, or fewer.
+ */
+function announcedSize(bytes: Uint8Array): number {
+  if (bytes.length < 18) return 0;
+  const size = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4, 4).getUint32(0, true);
+  return size <= bytes.length * MAX_RATIO ? size : 0;
 }
 
 function damaged(name: string, error: unknown): never {

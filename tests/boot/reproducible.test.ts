@@ -112,5 +112,5 @@ async function build(
     const info = store.info(`/nix/store/${name}`);
     if (info !== undefined) paths.set(info.path, `${info.narHash} ${info.narSize} ${info.references.join(" ")}`);
   }
-  return { results, paths, damaged: (await store.verify()).findings.map(({ path }) => path) };
+  return { results, paths, damaged: (await store.verify()).findings.map(({ place }) => place) };
 }

@@ -7,9 +7,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLayout, defaultRoot, type Layout, layoutOf } from "../../src/store/embedded/layout.ts";
 import { Locks } from "../../src/store/embedded/locks.ts";
 import { ownerLives, thisOwner } from "../../src/store/embedded/owner.ts";
+import { ranks } from "../../src/store/embedded/ranks.ts";
 import { ReferenceScanner } from "../../src/store/embedded/references.ts";
 import { Slots } from "../../src/store/embedded/slots.ts";
-import { BASE32_ALPHABET, sandboxArgv } from "../../src/store/index.ts";
+import { BASE32_ALPHABET, type Derivation, StoreScope, sandboxArgv } from "../../src/store/index.ts";
 
 const digits = fc.string({ unit: fc.constantFrom(...BASE32_ALPHABET.split("")), minLength: 32, maxLength: 32 });
 
@@ -155,5 +156,36 @@ describe("slots", () => {
     const results = await Promise.allSettled(jobs);
     expect(results.map((result) => result.status)).toEqual(["rejected", "fulfilled", "fulfilled"]);
     expect(order).toEqual([1, 2, 3]);
+  });
+
+  it("go to the lowest rank that waits, and can be left early", async () => {
+    const slots = new Slots(1);
+    const order: string[] = [];
+    const job = (name: string, rank: number) => slots.use(async () => void order.push(name), rank);
+    let leave = (): void => {};
+    const first = slots.use(async (early) => {
+      leave = early;
+      await sleep(5);
+      order.push("first is done");
+    });
+    const others = [job("late", 2), job("soon", 1), job("soon, but came later", 1)];
+    leave();
+    leave();
+    await Promise.all([first, ...others]);
+    expect(order).toEqual(["soon", "soon, but came later", "late", "first is done"]);
+  });
+});
+
+describe("ranks", () => {
+  it("begin with small groups, each complete before the next", () => {
+    const scope = new StoreScope();
+    const drv = (name: string, ...inputs: Derivation[]) =>
+      scope.derivation({ name, system: "x", builder: "/b", args: inputs.map((input) => input.path) });
+    const kernel = drv("kernel");
+    const modules = drv("modules", kernel);
+    const libraries = ["a", "b", "c", "d"].map((name) => drv(name));
+    const tree = drv("tree", ...libraries);
+    const order = [...ranks([drv("system", tree, modules)]).keys()].map(({ name }) => name);
+    expect(order).toEqual(["kernel", "modules", "a", "b", "c", "d", "tree", "system"]);
   });
 });

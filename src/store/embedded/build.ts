@@ -38,6 +38,8 @@ export interface BuildOptions {
   /** Where it may write. */
   readonly scratch: Scratch;
   readonly signal: AbortSignal;
+  /** Called when the builder has ended well: the next may run while this one's outputs are hashed. */
+  readonly ended?: () => void;
   readonly onLine?: (line: string) => void;
   /** Outputs to be made anew although they are valid. */
   readonly again?: ReadonlySet<StorePath>;
@@ -71,6 +73,7 @@ export async function build(state: State, drv: Derivation, options: BuildOptions
       filter: FILTER_DESCRIPTOR,
     });
     await run(state, drv, argv, options);
+    options.ended?.();
     const made = collect(state, drv, scratch.store, temporaries, options.again);
     const fixed = fixedCheck(drv);
     await publish(state, made, {

@@ -5,12 +5,10 @@
  * starting one takes longer than hashing most objects. Run from TypeScript sources there are none: a thread is started
  * from a file, and Node cannot run that one.
  */
-import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
-import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { toSri } from "../hash.ts";
-import { narOfPath } from "../nar/disk.ts";
+import { digestOf } from "./digest.ts";
 import { Slots } from "./slots.ts";
 
 /** What an object's archive hashes to. */
@@ -22,9 +20,6 @@ export interface Digest {
 
 /** What a thread answers. @internal */
 export type Answer = Digest | { readonly code: string | undefined; readonly message: string };
-
-/** How long hashing may keep the event loop waiting. */
-const BREATH_MS = 15;
 
 /** Hashes objects, several at a time. */
 export class HashPool {
@@ -76,15 +71,6 @@ export class HashPool {
 
 /** Hash in this thread, with breaks. */
 export async function hashHere(place: string): Promise<Digest> {
-  const sha = createHash("sha256");
-  let narSize = 0;
-  let since = performance.now();
-  for (const chunk of narOfPath(place)) {
-    sha.update(chunk);
-    narSize += chunk.length;
-    if (performance.now() - since < BREATH_MS) continue;
-    await setImmediate();
-    since = performance.now();
-  }
-  return { narHash: toSri({ algo: "sha256", bytes: sha.digest() }), narSize };
+  const { hash, size } = await digestOf(place, {});
+  return { narHash: toSri(hash), narSize: size };
 }

@@ -8,17 +8,15 @@
  */
 import { createHash } from "node:crypto";
 import { lstatSync, lutimesSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { setImmediate } from "node:timers/promises";
 import { fail } from "../../problems/index.ts";
 import { type Hash, parseHash, sameHash, toSri } from "../hash.ts";
 import { hashPart } from "../mentions.ts";
-import { narOfPath } from "../nar/disk.ts";
 import { hashNar, narOfTree } from "../nar/write.ts";
 import type { Derivation } from "../objects.ts";
 import type { StorePath } from "../path.ts";
 import type { PathInfo } from "../store.ts";
+import { digestOf } from "./digest.ts";
 import { mend } from "./mend.ts";
-import { ReferenceScanner } from "./references.ts";
 import type { State } from "./state.ts";
 import { canonicalise, removeTree, seal } from "./trees.ts";
 
@@ -49,9 +47,6 @@ export interface FixedCheck {
   readonly url?: string;
 }
 
-/** How long the archive pass may keep the event loop waiting. */
-const BREATH_MS = 15;
-
 /** Make everything that was made together valid, in an order in which references come first. */
 export async function publish(state: State, made: readonly Made[], options: PublishOptions): Promise<void> {
   const byHash = new Map([...options.candidates, ...made.map((m) => m.path)].map((path) => [hashPart(path), path]));
@@ -60,10 +55,9 @@ export async function publish(state: State, made: readonly Made[], options: Publ
     if (item.canonical === true) seal(item.temporary);
     else canonicalise(item.temporary);
     if (options.fixed?.mode === "flat") checkFlat(item.temporary, options.fixed);
-    const scanner = new ReferenceScanner(byHash.keys());
-    const { hash, size } = await digest(item.temporary, scanner, options.signal);
+    const { hash, size, found } = await digestOf(item.temporary, { wanted: byHash.keys(), signal: options.signal });
     if (options.fixed?.mode === "recursive") checkHash(options.fixed, hash);
-    const references = [...scanner.found].map((found) => byHash.get(found) as StorePath).sort();
+    const references = [...found].map((digits) => byHash.get(digits) as StorePath).sort();
     done.push({ made: item, info: pathInfo(item.path, hash, size, references, options.deriver) });
   }
   for (const { made: item, info } of inReferenceOrder(done)) settle(state, item.temporary, info);
@@ -103,26 +97,6 @@ export function fixedCheck(drv: Derivation): FixedCheck | undefined {
   const { algo, hash, mode } = drv.fixedOutput;
   const url = drv.data.env.get("url");
   return { name: drv.name, hash: parseHash(hash, algo), mode, ...(url === undefined ? {} : { url }) };
-}
-
-async function digest(
-  place: string,
-  scanner: ReferenceScanner,
-  signal: AbortSignal,
-): Promise<{ hash: Hash; size: number }> {
-  const sha = createHash("sha256");
-  let size = 0;
-  let since = performance.now();
-  for (const chunk of narOfPath(place)) {
-    sha.update(chunk);
-    scanner.push(chunk);
-    size += chunk.length;
-    if (performance.now() - since < BREATH_MS) continue;
-    await setImmediate();
-    signal.throwIfAborted();
-    since = performance.now();
-  }
-  return { hash: { algo: "sha256", bytes: sha.digest() }, size };
 }
 
 function checkFlat(place: string, fixed: FixedCheck): void {

@@ -18,6 +18,7 @@ import { build } from "./build.ts";
 import { originsOf } from "./graph.ts";
 import { interrupted, ioProblem } from "./problems.ts";
 import { publishText } from "./publish.ts";
+import { ranks } from "./ranks.ts";
 import { ScratchPool } from "./scratch.ts";
 import { Slots } from "./slots.ts";
 import { addSource } from "./sources.ts";
@@ -40,6 +41,8 @@ export class Realisation {
   readonly #running = new Map<Derivation | Source, Promise<boolean>>();
   readonly #instantiated = new Set<Derivation>();
   readonly #problems: Problem[] = [];
+  /** Where each derivation stands in the order of beginning. */
+  #ranks: ReadonlyMap<Derivation, number> = new Map();
   #cause: unknown;
   #prefix: Promise<readonly string[]> | undefined;
 
@@ -64,9 +67,11 @@ export class Realisation {
     const stop = (): void => this.#stop.abort();
     signal?.addEventListener("abort", stop);
     if (signal?.aborted === true) stop();
+    const origins = originsOf(targets);
+    this.#ranks = ranks(origins.filter((target) => target.type === "derivation"));
     try {
       await Promise.all(
-        originsOf(targets).map((target) =>
+        origins.map((target) =>
           target.type === "source" ? this.#source(target) : this.#derivation(target, target.outputNames),
         ),
       );
@@ -109,14 +114,14 @@ export class Realisation {
     ]);
     if (!inputs) return false;
     if (drv.data.builder === "builtin:fetchurl")
-      return this.#fetches.use(() => this.#alone(drv, () => this.#fetch(drv)));
+      return this.#fetches.use(() => this.#alone(drv, () => this.#fetch(drv)), this.#ranks.get(drv));
     // Making the tool ready may itself realise something, and must not hold a slot it could need.
     const prefix = this.#prefix;
     if (prefix === undefined && !(await this.#attempt(drv, async () => void (await this.#prepare())))) return false;
-    return this.#jobs.use(async () => {
+    return this.#jobs.use(async (leave) => {
       if (this.#problems.length > 0 || this.#cause !== undefined) return false;
-      return this.#alone(drv, () => this.#build(drv));
-    });
+      return this.#alone(drv, () => this.#build(drv, leave));
+    }, this.#ranks.get(drv));
   }
 
   /** Do `work` while nobody else makes the outputs, unless somebody just did. */
@@ -149,7 +154,7 @@ export class Realisation {
     });
   }
 
-  async #build(drv: Derivation): Promise<void> {
+  async #build(drv: Derivation, ended: () => void): Promise<void> {
     const { onEvent } = this.#options;
     const tool = await this.#prepare();
     await this.#scratches.use((scratch) =>
@@ -158,6 +163,7 @@ export class Realisation {
         scratch,
         signal: this.#stop.signal,
         again: this.#again,
+        ended,
         ...(onEvent === undefined ? {} : { onLine: (line) => onEvent({ type: "log", drv, line }) }),
       }),
     );

@@ -15,14 +15,14 @@ const WINDOW = HASH_LENGTH;
 export class ReferenceScanner {
   readonly found = new Set<string>();
   readonly #wanted: ReadonlySet<string>;
-  /** By the first two bytes of a window: whether any wanted hash begins so. Spares nearly all string building. */
-  readonly #heads = new Uint8Array(65536);
+  /** By the first two digits of a window: whether any wanted hash begins so. Spares nearly all string building. */
+  readonly #heads = new Uint8Array(1024);
   /** The last bytes of what came before, for hashes that lie across a border. */
   #tail: Buffer = Buffer.alloc(0);
 
   constructor(hashes: Iterable<string>) {
     this.#wanted = new Set(hashes);
-    for (const hash of this.#wanted) this.#heads[(hash.charCodeAt(0) << 8) | hash.charCodeAt(1)] = 1;
+    for (const hash of this.#wanted) this.#heads[headOf(hash.charCodeAt(0), hash.charCodeAt(1))] = 1;
   }
 
   /** Look at the next bytes. */
@@ -45,13 +45,13 @@ export class ReferenceScanner {
     let known = 0;
     while (at <= last) {
       let i = WINDOW - 1;
-      while (i >= known && DIGIT[bytes[at + i] as number] === 1) i--;
+      while (i >= known && (DIGIT[bytes[at + i] as number] as number) < NO_DIGIT) i--;
       if (i >= known) {
         at += i + 1;
         known = WINDOW - 1 - i;
         continue;
       }
-      if (this.#heads[((bytes[at] as number) << 8) | (bytes[at + 1] as number)] === 1) {
+      if (this.#heads[headOf(bytes[at] as number, bytes[at + 1] as number)] === 1) {
         const hash = bytes.toString("latin1", at, at + WINDOW);
         if (this.#wanted.has(hash)) this.found.add(hash);
       }
@@ -61,5 +61,12 @@ export class ReferenceScanner {
   }
 }
 
-const DIGIT = new Uint8Array(256);
-for (const digit of BASE32_ALPHABET) DIGIT[digit.charCodeAt(0)] = 1;
+function headOf(first: number, second: number): number {
+  return ((DIGIT[first] as number) << 5) | (DIGIT[second] as number);
+}
+
+const NO_DIGIT = 32;
+
+/** What each byte is worth as a digit. */
+const DIGIT = new Uint8Array(256).fill(NO_DIGIT);
+for (const [value, digit] of [...BASE32_ALPHABET].entries()) DIGIT[digit.charCodeAt(0)] = value;

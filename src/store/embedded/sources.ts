@@ -2,7 +2,7 @@
  * Adding sources: texts by what they say, trees by copying them in.
  */
 import { parseHash } from "../hash.ts";
-import { narOfPath } from "../nar/disk.ts";
+import { lentNarOfPath } from "../nar/disk.ts";
 import { unpackNar } from "../nar/unpack.ts";
 import { narOfTree } from "../nar/write.ts";
 import type { Source } from "../objects.ts";
@@ -25,7 +25,7 @@ export async function addSource(state: State, source: Source, signal: AbortSigna
     const temporary = state.temporaries.next();
     try {
       // The hash is checked while publishing, on the copy: what the original does meanwhile does not matter.
-      unpackNar(typeof provided === "string" ? narOfPath(provided) : narOfTree(provided), temporary);
+      unpackNar(typeof provided === "string" ? lentNarOfPath(provided) : narOfTree(provided), temporary);
       const hash = parseHash(content.narHash, "sha256");
       const fixed = { name: `the source ${source.name}`, hash, mode: "recursive" } as const;
       await publish(state, [{ path: source.path, temporary }], { candidates: [], fixed, signal });

@@ -33,13 +33,21 @@ export const TOKENS = {
   node: strings("node"),
 } as const;
 
-/** The buffer an archive is written through. What was handed out is never written again. */
+/**
+ * The buffer an archive is written through. What was handed out is never written again, unless the buffer is lent: then
+ * a chunk is good until the next one is asked for, and an archive of any size takes no memory but this.
+ */
 export class NarBuffer {
   bytes: Buffer = Buffer.allocUnsafe(CAPACITY);
+  readonly #lent: boolean;
   /** Where the next byte goes. */
   length = 0;
   /** Up to here it was handed out. */
   #flushed = 0;
+
+  constructor(lent = false) {
+    this.#lent = lent;
+  }
 
   /** Bytes that fit. */
   get room(): number {
@@ -54,7 +62,9 @@ export class NarBuffer {
   /** Hand out what was written since the last time. */
   flush(): Uint8Array {
     const chunk = this.bytes.subarray(this.#flushed, this.length);
-    if (this.full) {
+    if (this.#lent) {
+      this.length = 0;
+    } else if (this.full) {
       this.bytes = Buffer.allocUnsafe(CAPACITY);
       this.length = 0;
     }
@@ -84,9 +94,8 @@ export class NarBuffer {
 
   /** Write the zeros behind a string of this length. */
   pad(length: number): void {
-    const zeros = padding(length);
-    this.bytes.fill(0, this.length, this.length + zeros);
-    this.length += zeros;
+    const end = this.length + padding(length);
+    while (this.length < end) this.bytes[this.length++] = 0;
   }
 }
 

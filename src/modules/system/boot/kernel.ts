@@ -144,7 +144,7 @@ cp -R ${kernel}/${dir} "$out/usr/lib/modules/"
 chmod -R u+w "$tree"
 for extra in ${shWords(extra.map(String))}; do mkdir -p "$tree/updates"; cp -R "$extra/${dir}/." "$tree/updates/"; done
 chmod -R u+w "$tree"
-find "$tree" -name '*.ko.xz' -exec unxz {} +
+find "$tree" -name '*.ko.xz' -print0 | xargs -0 -r -n 50 -P "$NIX_BUILD_CORES" unxz
 ln -s "$out/usr/lib/modules" /build/base/usr/lib/modules
 ln -s usr/lib /build/base/lib
 run depmod -b /build/base ${release}
