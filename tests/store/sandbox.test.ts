@@ -93,8 +93,8 @@ async function build(
   const uid = "uid" in options ? options.uid : ORDINARY;
   const cache = join(tmpdir(), `osmod-test-cache-${uid ?? process.getuid?.()}`);
   const start = resolve(import.meta.dirname, "fixtures/start.mjs");
-  const [program = "", ...words] = [...(options.around ?? []), process.execPath];
-  const child = spawn(program, [...words, start, cache, root, name, "1", PRELUDE + script], {
+  const words = [...(options.around ?? []), process.execPath, start, cache, root, name, "1", PRELUDE + script];
+  const child = spawn(words[0] as string, words.slice(1), {
     cwd: resolve(import.meta.dirname, "../.."),
     env: { ...process.env, SECRET_OF_THE_HOST: "secret" },
     stdio: ["ignore", "pipe", "inherit", ...(options.stdio ?? [])],
@@ -267,6 +267,19 @@ describe.skipIf(sandbox === undefined)("a builder", { timeout: 60_000 }, () => {
     expect(left).toEqual([]);
   });
 
+  it("that is killed from outside is a problem that says so", async () => {
+    const run = await build("killed", "while :; do sleep 1; done", {
+      started: async () => {
+        for (let found: string[] = []; found.length === 0; await sleep(50)) {
+          found = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && environ(pid).includes("name=killed-0\0"));
+          for (const pid of found) process.kill(Number(pid), "SIGKILL");
+        }
+      },
+    });
+    expect(run.text).toContain("builder-failed");
+    expect(run.text).toContain("was killed by signal 9");
+  });
+
   it("brings no setuid program into sight of other users, at no time", async () => {
     const run = await build(
       "setuid",
@@ -337,7 +350,10 @@ describe.skipIf(sandbox === undefined)("a host without user namespaces", { timeo
   /** A program that runs another in namespaces of its own, before osmod makes more of them. */
   const inside = async (...more: readonly string[]) => [
     ...(await (sandbox as TestSandbox).tool.prepare()),
-    ...["--dev-bind", "/", "/", ...more],
+    "--dev-bind",
+    "/",
+    "/",
+    ...more,
   ];
   const hello = "echo hello > $out";
 
@@ -363,7 +379,11 @@ describe.skipIf(sandbox === undefined)("a host without user namespaces", { timeo
 
   it("by a limit of none is one until the limit is raised", async () => {
     const limit = (...counts: readonly number[]) => [
-      ...["unshare", "--user", "--map-root-user", "sh", "-c"],
+      "unshare",
+      "--user",
+      "--map-root-user",
+      "sh",
+      "-c",
       `${counts.map((count) => `echo ${count} > /proc/sys/user/max_user_namespaces`).join(" && ")} && exec "$@"`,
       "sh",
     ];
