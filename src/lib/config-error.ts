@@ -20,6 +20,11 @@ export class ConfigError extends ProblemError {
     this.#ownNotes = notes.length;
   }
 
+  /** True for an error of this class itself, whatever else claims to be one; asks no proxy. @internal */
+  static isOne(error: unknown): error is ConfigError {
+    return typeof error === "object" && error !== null && #trace in error;
+  }
+
   /** Note that `what` was being evaluated. @internal */
   passThrough(what: string): void {
     const trace = this.#trace;

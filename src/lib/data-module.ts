@@ -14,6 +14,7 @@
  */
 import { problem } from "../problems/index.ts";
 import { configError } from "./config-error.ts";
+import { expecting, fileOrigin } from "./core/calls.ts";
 import { setMember } from "./core/definition.ts";
 import { ModuleRecord } from "./core/module.ts";
 import { Origin } from "./core/origin.ts";
@@ -37,11 +38,13 @@ type Locate = (path: readonly (string | number)[]) => Origin | undefined;
  * evalModules({ modules: [base, data] }).config.greeting; // "web"
  */
 export function dataModule(file: string, data: unknown): Module<unknown> {
-  return makeModule(data, new Origin(file), () => undefined);
+  return makeModule(data, fileOrigin("dataModule", file), () => undefined);
 }
 
 /** Make a module of the text of a JSON or YAML file; problems name file and line. Text that is neither: `data-syntax`. */
 export async function readDataModule(file: string, text: string): Promise<Module<unknown>> {
+  const origin = fileOrigin("readDataModule", file);
+  expecting(typeof text === "string", "readDataModule", "the text of a file", text);
   // Loaded when needed: most configurations have no data files.
   const { LineCounter, parseDocument } = await import("yaml");
   const lines = new LineCounter();
@@ -66,7 +69,7 @@ export async function readDataModule(file: string, text: string): Promise<Module
     const range = (node as { range?: readonly number[] | null } | null | undefined)?.range;
     return range?.[0] === undefined ? undefined : place(range[0]);
   };
-  return makeModule(document.toJS(), new Origin(file), locate);
+  return makeModule(document.toJS(), origin, locate);
 }
 
 function makeModule(data: unknown, origin: Origin, locate: Locate): Module<unknown> {
@@ -81,8 +84,23 @@ interface Reader {
   readonly origin: Origin;
 }
 
+/** Data is nested less deep than this. */
+const maxNesting = 1000;
+
+function dataEndless(origin: Origin): Error {
+  return configError(
+    problem({
+      code: "data-endless",
+      message: `the data is nested more than ${maxNesting} deep, or contains itself`,
+      sites: [origin.site()],
+      fix: "give data that has an end.",
+    }),
+  );
+}
+
 function convert(data: unknown, path: readonly (string | number)[], reader: Reader): unknown {
   if (typeof data !== "object" || data === null) return located(data, path, reader);
+  if (path.length > maxNesting) throw dataEndless(reader.origin);
   if (Array.isArray(data))
     return located(
       data.map((item, i) => convert(item, [...path, i], reader)),

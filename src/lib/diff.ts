@@ -6,7 +6,8 @@
  * every evaluation makes its own. A value that cannot be read is compared by why.
  */
 
-import type { RawEvaluation } from "./core/evaluate.ts";
+import { carefully, isPlainObject, messageOf, Patience } from "./core/careful.ts";
+import { evaluated } from "./core/evaluate.ts";
 import type { GroupNode } from "./core/group.ts";
 import { names, showPath } from "./core/loc.ts";
 import type { OptionNode } from "./core/node.ts";
@@ -30,7 +31,7 @@ export interface Difference {
 /** The options whose values differ: `diff(evaluation, evaluation.extendModules({ modules: [change] }))`. */
 export function diff(before: Evaluation<unknown>, after: Evaluation<unknown>): Difference[] {
   const differences: Difference[] = [];
-  const [a, b] = [before as unknown as RawEvaluation, after as unknown as RawEvaluation];
+  const [a, b] = [evaluated(before, "diff"), evaluated(after, "diff")];
   // Everything is merged once more, so that the configurations inside values are noticed.
   explore((scopeOf) => new Comparison(scopeOf, differences).groups(a.scope.root, b.scope.root));
   return differences;
@@ -131,7 +132,7 @@ function read(f: () => unknown): Reading {
   try {
     return { value: f() };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: messageOf(error, print) };
   }
 }
 
@@ -154,30 +155,31 @@ function without(
   return definitions.filter((definition) => !known.has(key(definition)));
 }
 
-/** Whether two values are the same, each member read; what has seen each other already is. */
-function isSame(x: unknown, y: unknown, seen = new Map<unknown, unknown>()): boolean {
-  if (Object.is(x, y)) return true;
+/** Whether two values are the same; what cannot be looked at is the same as nothing else. */
+function isSame(x: unknown, y: unknown): boolean {
+  return carefully(() => isSameInside(x, y, new Map(), new Patience(4), 0), false);
+}
+
+/** Each member is read; what has seen each other already is the same, and so is what lies too deep to be seen. */
+function isSameInside(x: unknown, y: unknown, seen: Map<unknown, unknown>, patience: Patience, depth: number): boolean {
+  if (Object.is(x, y) || !patience.holds(depth)) return true;
   if (typeof x === "function" && typeof y === "function") return String(x) === String(y);
   if (!isObject(x) || !isObject(y)) return false;
   if (seen.get(x) === y) return true;
   seen.set(x, y);
   if (Object.getPrototypeOf(x) !== Object.getPrototypeOf(y)) return false;
-  if (!Array.isArray(x) && !isPlain(x) && x.toString !== Object.prototype.toString) return String(x) === String(y);
+  if (!Array.isArray(x) && !isPlainObject(x) && x.toString !== Object.prototype.toString)
+    return String(x) === String(y);
   const keys = Object.keys(x);
   return (
     keys.length === Object.keys(y).length &&
     keys.every((name) => {
       if (!Object.hasOwn(y, name)) return false;
       const [own, other] = [readMember(x, name), readMember(y, name)];
-      if ("value" in own && "value" in other) return isSame(own.value, other.value, seen);
+      if ("value" in own && "value" in other) return isSameInside(own.value, other.value, seen, patience, depth + 1);
       return "error" in own && "error" in other && own.error === other.error;
     })
   );
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 /**

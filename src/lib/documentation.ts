@@ -5,9 +5,12 @@
  * read can still be documented. Options of submodules appear below placeholders, `users.users.<name>.uid`.
  */
 
+import { inCall } from "./core/calls.ts";
+import { carefully } from "./core/careful.ts";
 import { DocText } from "./core/doc-text.ts";
-import type { RawEvaluation } from "./core/evaluate.ts";
+import { evaluated } from "./core/evaluate.ts";
 import { names, showPath } from "./core/loc.ts";
+import { print } from "./core/print.ts";
 import { GroupSchema, OptionSchema } from "./core/schema.ts";
 import type { DocumentedOption } from "./core/type.ts";
 import type { Evaluation } from "./typed/modules.ts";
@@ -38,8 +41,10 @@ export interface OptionDoc {
 
 /** List all options of an evaluation. */
 export function documentOptions(evaluation: Evaluation<unknown>): OptionDoc[] {
-  const { root } = (evaluation as unknown as RawEvaluation).scope;
-  return listGroup(root.schema, names(root.loc));
+  return inCall("documentOptions", () => {
+    const { root } = evaluated(evaluation, "documentOptions").scope;
+    return listGroup(root.schema, names(root.loc));
+  });
 }
 
 function listGroup(schema: GroupSchema, prefix: readonly string[]): OptionDoc[] {
@@ -103,5 +108,8 @@ function settle(value: unknown): unknown {
 }
 
 function documented(value: unknown): DocumentedValue {
-  return value instanceof DocText ? { text: value.text, format: value.format } : { value };
+  return carefully<DocumentedValue>(
+    () => (value instanceof DocText ? { text: value.text, format: value.format } : { value }),
+    { text: print(value), format: "expression" },
+  );
 }

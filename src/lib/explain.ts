@@ -6,8 +6,10 @@
  */
 import { problem } from "../problems/index.ts";
 import { configError } from "./config-error.ts";
+import { expecting, inCall } from "./core/calls.ts";
+import { carefully, messageOf } from "./core/careful.ts";
 import { Condition, type Def } from "./core/definition.ts";
-import type { RawEvaluation } from "./core/evaluate.ts";
+import { evaluated } from "./core/evaluate.ts";
 import { showPath } from "./core/loc.ts";
 import type { OptionNode } from "./core/node.ts";
 import { print } from "./core/print.ts";
@@ -66,8 +68,11 @@ export interface Explanation {
  * definitions.map(({ value, priority }) => [value, priority]); // [["8080", 100], ["80", 1000]]
  */
 export function explain(evaluation: Evaluation<unknown>, option: string): Explanation {
-  const { scope } = evaluation as unknown as RawEvaluation;
-  return explainNode(findNode(scope, parsePath(option)));
+  return inCall("explain", () => {
+    const { scope } = evaluated(evaluation, "explain");
+    expecting(typeof option === "string", "explain", "the path of an option", option);
+    return explainNode(findNode(scope, parsePath(option)));
+  });
 }
 
 /** Split a path as a user writes it; quoted names may contain dots. */
@@ -138,7 +143,9 @@ export function explainNode(node: OptionNode): Explanation {
     declarations: schema.origins.map(String),
     ...value,
     priority: winning,
-    definitions: node.raw.flatMap((def, i) => traceDef(def, winning, schema.hasDefault && i === 0)),
+    definitions: carefully(() => node.raw, []).flatMap((def, i) =>
+      traceDef(def, winning, schema.hasDefault && i === 0),
+    ),
   };
 }
 
@@ -146,7 +153,7 @@ function attempt<T>(f: () => T): { readonly value: T } | { readonly error: strin
   try {
     return { value: f() };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: messageOf(error, print) };
   }
 }
 
@@ -162,34 +169,40 @@ interface Traced {
 function traceDef(def: Def, winning: number, isDefault: boolean): ExplainedDefinition[] {
   const conditions: Condition[] = [];
   for (let at = def.conditions; at !== undefined; at = at.outer) conditions.unshift(at.condition);
-  return unwrap({ value: def.value, origin: def.origin, priority: def.priority, order: def.order, conditions }).map(
-    (traced) => {
-      const own = traced.priority === 0 ? def.base : traced.priority;
-      const condition = stateOf(traced.conditions);
-      const { file, line, column } = traced.origin;
-      const effect = effectOf(traced.value);
-      const isChange = traced.value instanceof Change;
-      return {
-        file,
-        ...(line === undefined ? {} : { line }),
-        ...(column === undefined ? {} : { column }),
-        value: print(traced.value instanceof LiteralValue ? traced.value.literal : traced.value),
-        priority: own,
-        order: traced.order === 0 ? order.plain : traced.order,
-        ...(condition === undefined
-          ? {}
-          : { condition, conditionAt: traced.conditions.map((c) => String(c.origin ?? "")).join(", ") }),
-        ...(effect === undefined ? {} : { effect }),
-        won: (own === winning || (isChange && own < winning)) && (condition === undefined || condition === "holds"),
-        isDefault,
-      };
-    },
-  );
+  const whole = { value: def.value, origin: def.origin, priority: def.priority, order: def.order, conditions };
+  // Where wrappers cannot be taken off (a merge that contains itself, a function that throws), they are shown.
+  return carefully(() => unwrap(whole), [whole]).map((traced) => {
+    const own = traced.priority === 0 ? def.base : traced.priority;
+    const condition = stateOf(traced.conditions);
+    const { file, line, column } = traced.origin;
+    const effect = effectOf(traced.value);
+    const isChange = carefully(() => traced.value instanceof Change, false);
+    return {
+      file,
+      ...(line === undefined ? {} : { line }),
+      ...(column === undefined ? {} : { column }),
+      value: print(carefully(() => literalOf(traced.value), traced.value)),
+      priority: own,
+      order: traced.order === 0 ? order.plain : traced.order,
+      ...(condition === undefined
+        ? {}
+        : { condition, conditionAt: traced.conditions.map((c) => String(c.origin ?? "")).join(", ") }),
+      ...(effect === undefined ? {} : { effect }),
+      won: (own === winning || (isChange && own < winning)) && (condition === undefined || condition === "holds"),
+      isDefault,
+    };
+  });
+}
+
+function literalOf(value: unknown): unknown {
+  return value instanceof LiteralValue ? value.literal : value;
 }
 
 function effectOf(value: unknown): ExplainedDefinition["effect"] {
-  if (value instanceof UnsetValue) return "unsets";
-  return value instanceof Change ? `${value.kind}s` : undefined;
+  return carefully<ExplainedDefinition["effect"]>(
+    () => (value instanceof UnsetValue ? "unsets" : value instanceof Change ? `${value.kind}s` : undefined),
+    undefined,
+  );
 }
 
 function unwrap(traced: Traced): Traced[] {
@@ -211,9 +224,13 @@ function unwrap(traced: Traced): Traced[] {
         : [traced];
     }
     case "override":
-      return traced.priority === 0 ? unwrap({ ...inner, priority: value.argument as number }) : [traced];
+      return traced.priority === 0 && Number.isFinite(value.argument)
+        ? unwrap({ ...inner, priority: value.argument as number })
+        : [traced];
     case "order":
-      return traced.order === 0 ? unwrap({ ...inner, order: value.argument as number }) : [traced];
+      return traced.order === 0 && Number.isFinite(value.argument)
+        ? unwrap({ ...inner, order: value.argument as number })
+        : [traced];
   }
 }
 

@@ -4,8 +4,9 @@
  * Only while `profile` runs do the cells tell who watches them; otherwise there is nothing there that could cost anything.
  * Options whose definition is plain data are merged without being evaluated, and do not appear.
  */
+import { carefully, isPlainObject, Patience } from "./core/careful.ts";
 import { watchCells } from "./core/cell.ts";
-import type { RawEvaluation } from "./core/evaluate.ts";
+import { evaluated } from "./core/evaluate.ts";
 import type { Values } from "./typed/descriptors.ts";
 import type { Evaluation } from "./typed/modules.ts";
 
@@ -32,8 +33,11 @@ export interface Profile {
  *
  *     renderProfile(profile(evaluation, (config) => config.system.build.toplevel.drvPath))
  */
-export function profile<S>(evaluation: Evaluation<S>, read: (config: Values<S>) => unknown = readAll): Profile {
-  const fresh = (evaluation as unknown as RawEvaluation).extendModules({ modules: [] });
+export function profile<S>(
+  evaluation: Evaluation<S>,
+  read: (config: Values<S>) => unknown = (config) => readAll(config, new Set(), new Patience(10), 0),
+): Profile {
+  const fresh = evaluated(evaluation, "profile").extendModules({ modules: [] });
   const spent = new Map<string, { evaluations: number; milliseconds: number; total: number; depth: number }>();
   /** For each cell being evaluated: when it began, and how long others took meanwhile. */
   const running: { name: string; start: number; inner: number }[] = [];
@@ -72,14 +76,14 @@ export function profile<S>(evaluation: Evaluation<S>, read: (config: Values<S>) 
 }
 
 /** Read all there is; what cannot be read is measured as well. */
-function readAll(value: unknown, seen = new Set<unknown>()): void {
+function readAll(value: unknown, seen: Set<unknown>, patience: Patience, depth: number): void {
   if (typeof value !== "object" || value === null || seen.has(value)) return;
   seen.add(value);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return;
-  for (const key of Object.keys(value)) {
+  const names = carefully(() => (Array.isArray(value) || isPlainObject(value) ? Object.keys(value) : []), []);
+  for (const name of names) {
+    if (!patience.holds(depth)) return;
     try {
-      readAll((value as Record<string, unknown>)[key], seen);
+      readAll((value as Record<string, unknown>)[name], seen, patience, depth + 1);
     } catch {
       // Its time is in the profile.
     }

@@ -1,11 +1,12 @@
 /**
  * JSON Schema of options, for editors and for whoever writes data files.
  */
+import { expecting, inCall } from "./core/calls.ts";
 import { RawEvaluation } from "./core/evaluate.ts";
 import { type JsonSchema, schemaOf } from "./core/json-schema.ts";
 import { unknownOrigin } from "./core/origin.ts";
-import { GroupSchema } from "./core/schema.ts";
-import type { Type } from "./core/type.ts";
+import { GroupSchema, isTree } from "./core/schema.ts";
+import { isType } from "./core/type.ts";
 import type { OptionType, Tree } from "./typed/descriptors.ts";
 import type { Evaluation } from "./typed/modules.ts";
 import { groupSchema } from "./types/group-schema.ts";
@@ -23,7 +24,7 @@ const dialect = "https://json-schema.org/draft/2020-12/schema";
  *     writeFileSync("machine.schema.json", JSON.stringify(toJsonSchema(evaluation)))
  */
 export function toJsonSchema(of: Evaluation<unknown> | Tree | OptionType): JsonSchema {
-  return { $schema: dialect, ...bare(of) };
+  return inCall("toJsonSchema", () => ({ $schema: dialect, ...bare(of) }));
 }
 
 function bare(of: unknown): JsonSchema {
@@ -32,9 +33,6 @@ function bare(of: unknown): JsonSchema {
     return groupSchema(root.schema, freeOf(entries));
   }
   if (isType(of)) return schemaOf(of, "whole");
+  expecting(isTree(of), "toJsonSchema", "an evaluation, a tree of options or a type", of);
   return groupSchema(new GroupSchema([{ tree: of, origin: unknownOrigin }]), undefined);
-}
-
-function isType(value: unknown): value is Type {
-  return typeof value === "object" && value !== null && "misfits" in value && typeof value.misfits === "function";
 }

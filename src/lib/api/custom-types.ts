@@ -1,6 +1,7 @@
 /**
  * Types of one's own: `mkOptionType`, and the ways to merge that its types may choose from.
  */
+import { expecting, inCall } from "../core/calls.ts";
 import type { Def } from "../core/definition.ts";
 import { locOf, names } from "../core/loc.ts";
 import { Property } from "../core/property.ts";
@@ -83,7 +84,16 @@ export interface OptionTypeSpec<V, D, P> {
  * @see t.addCheck for a type with a further condition.
  */
 export function mkOptionType<V, D = V, P = never>(spec: OptionTypeSpec<V, D, P>): Scalar<V, D> {
-  const { name, check = () => true, merge = mergeDefaultOption, emptyValue, functor } = spec;
+  const {
+    name,
+    check = () => true,
+    merge = mergeDefaultOption,
+    emptyValue,
+    functor,
+  } = inCall("mkOptionType", () => ({
+    ...spec,
+  }));
+  expecting(typeof name === "string", "mkOptionType", "the name of a type", name);
   return makeType({
     name,
     description: spec.description ?? name,

@@ -7,40 +7,53 @@
  */
 
 import { ConfigError } from "../config-error.ts";
-import { declarationShape, declaredTypeInvalid, defaultType, optionInside } from "../core/declaration-problems.ts";
+import { carefully } from "../core/careful.ts";
+import {
+  declarationEndless,
+  declarationShape,
+  declaredTypeInvalid,
+  defaultType,
+  optionInside,
+} from "../core/declaration-problems.ts";
 import { Def } from "../core/definition.ts";
 import { Loc } from "../core/loc.ts";
 import { OptionDecl } from "../core/option.ts";
 import { Origin } from "../core/origin.ts";
 import { LiteralValue, Property } from "../core/property.ts";
 import { isTree } from "../core/schema.ts";
-import type { Type } from "../core/type.ts";
+import { isType, type Type } from "../core/type.ts";
 
 /** Check what `mkOption` was given. */
 export function checkOption(decl: OptionDecl): OptionDecl {
   const { default: fallback } = decl.fields;
   const type: unknown = decl.fields.type;
   const origin = decl.origin as Origin;
-  if (!isType(type)) throw declaredTypeInvalid(origin, type, type instanceof OptionDecl);
+  if (!isType(type))
+    throw declaredTypeInvalid(
+      origin,
+      type,
+      carefully(() => type instanceof OptionDecl, false),
+    );
   if (fallback === undefined) return decl;
   if (holdsOption(fallback, 3)) throw optionInside(origin, "the default of another option");
-  const value = fallback instanceof LiteralValue ? fallback.literal : fallback;
-  const isLater = fallback === value && (typeof value === "function" || value instanceof Property);
-  const misfit = isLater ? undefined : misfitOf(type, value, origin);
+  const value = carefully(() => (fallback instanceof LiteralValue ? fallback.literal : fallback), fallback);
+  const isLater = (): boolean => fallback === value && (typeof value === "function" || value instanceof Property);
+  const misfit = carefully(isLater, false) ? undefined : misfitOf(type, value, origin);
   if (misfit !== undefined) throw defaultType(origin, type.description, value, misfit);
   return decl;
 }
 
-/** True for a type, also one with methods of its own. */
-function isType(value: unknown): value is Type {
-  return typeof value === "object" && value !== null && "misfits" in value && typeof value.misfits === "function";
+function holdsOption(value: unknown, depth: number): boolean {
+  return carefully(() => isOptionInside(value, depth), false);
 }
 
-function holdsOption(value: unknown, depth: number): boolean {
+function isOptionInside(value: unknown, depth: number): boolean {
   if (value instanceof OptionDecl) return true;
   if (depth === 0 || typeof value !== "object" || value === null) return false;
   if (!Array.isArray(value) && !isTree(value)) return false;
-  return Object.values(Object.getOwnPropertyDescriptors(value)).some((member) => holdsOption(member.value, depth - 1));
+  return Object.values(Object.getOwnPropertyDescriptors(value)).some((member) =>
+    isOptionInside(member.value, depth - 1),
+  );
 }
 
 /** What is wrong with a default, as notes; `undefined` if nothing is. */
@@ -73,23 +86,28 @@ function read(value: unknown): void {
 /** The trees that were checked; a tree usually passes through `declareOptions` and `defineModule`. */
 const checked = new WeakSet<object>();
 
-/** Check a tree of options; `above` is the function whose caller is to blame. */
-export function checkTree(tree: unknown, above: (...args: never[]) => unknown): void {
-  if (isTree(tree) && !checked.has(tree)) checkGroup(tree, undefined, above);
+/** Options lie less deep than this. */
+const maxDepth = 200;
+
+/** Check a tree of options; whoever called the library is to blame. */
+export function checkTree(tree: unknown): void {
+  if (!isTree(tree)) throw declarationShape(undefined, Origin.ofCaller(), tree, isType(tree));
+  if (!checked.has(tree)) checkGroup(tree, undefined, 0);
 }
 
-function checkGroup(group: object, loc: Loc | undefined, above: (...args: never[]) => unknown): void {
-  checked.add(group);
+function checkGroup(group: object, loc: Loc | undefined, depth: number): void {
+  if (depth > maxDepth) throw declarationEndless(loc, Origin.ofCaller());
   for (const name of Object.keys(group)) {
     const value: unknown = Object.getOwnPropertyDescriptor(group, name)?.value;
-    if (value instanceof OptionDecl || isGetter(group, name)) continue;
+    if (carefully(() => value instanceof OptionDecl, false) || isGetter(group, name)) continue;
     const at = new Loc(loc, name);
-    if (isType(value) || !isTree(value)) throw declarationShape(at, Origin.capture(above), value, isType(value));
+    if (isType(value) || !isTree(value)) throw declarationShape(at, Origin.ofCaller(), value, isType(value));
     // `{ ...mkOption({ … }), more: mkOption({ … }) }` has the option's parts for members.
     if ("fields" in value && "origin" in value && value.origin instanceof Origin)
-      throw optionInside(Origin.capture(above), "the parts of another option", at);
-    if (!checked.has(value)) checkGroup(value, at, above);
+      throw optionInside(Origin.ofCaller(), "the parts of another option", at);
+    if (!checked.has(value)) checkGroup(value, at, depth + 1);
   }
+  checked.add(group);
 }
 
 function isGetter(object: object, name: string): boolean {

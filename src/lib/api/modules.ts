@@ -1,12 +1,14 @@
 /**
  * Making modules and evaluating them.
  */
+import { expecting, fileOrigin, inCall } from "../core/calls.ts";
+import { typeInvalid } from "../core/declaration-problems.ts";
 import { evaluate, type RawEvaluation } from "../core/evaluate.ts";
 import { type ModuleFields, type ModuleLike, ModuleRecord } from "../core/module.ts";
 import { moduleField } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
 import { nearest } from "../core/suggest.ts";
-import type { Type } from "../core/type.ts";
+import { isType } from "../core/type.ts";
 import type { Later, OptionType, Tree } from "../typed/descriptors.ts";
 import type { AnyModule, Evaluation, Kit, Module, ModuleSpec, Others, ScopeOf, SpecialArgs } from "../typed/modules.ts";
 import { attrsOf } from "../types/containers.ts";
@@ -26,7 +28,7 @@ import { checkTree } from "./declarations.ts";
  * });
  */
 export function defineModule<S = {}>(spec: ModuleSpec<Later<S>>): Module<S> {
-  return record(spec as ModuleSpec<unknown>, defineModule) as unknown as Module<S>;
+  return record(spec as ModuleSpec<unknown>, Origin.capture(defineModule)) as unknown as Module<S>;
 }
 
 /**
@@ -47,21 +49,19 @@ export function using<const I extends readonly AnyModule[]>(...modules: I): Kit<
 
 function kit<S>(imports: readonly ModuleLike[]): Kit<S> {
   const make = (spec: ModuleSpec<S>): Module<S> => {
-    const all = [...imports, ...((spec.imports ?? []) as unknown as readonly ModuleLike[])];
-    return record(
-      { ...(spec as ModuleSpec<unknown>), imports: all as unknown as readonly AnyModule[] },
-      make,
-    ) as unknown as Module<S>;
+    const origin = Origin.capture(make);
+    return record(spec as ModuleSpec<unknown>, origin, imports) as unknown as Module<S>;
   };
   return {
     defineModule: make,
     declare: function declare<O extends Tree>(options: O) {
-      checkTree(options, declare);
+      inCall("declare", () => checkTree(options));
       const own = new ModuleRecord({ options }, Origin.capture(declare), true);
       return kit<S & O>([...imports, own]);
     },
     freeform: function freeform<F extends OptionType>(rest: F) {
-      const freeformType = attrsOf(rest as unknown as Type);
+      if (!isType(rest)) throw typeInvalid(Origin.ofCaller(), rest);
+      const freeformType = attrsOf(rest);
       return kit<S & Others<F>>([...imports, new ModuleRecord({ freeformType }, Origin.capture(freeform), true)]);
     },
   };
@@ -80,12 +80,22 @@ const moduleFields: readonly string[] = [
   "config",
 ] satisfies readonly (keyof ModuleSpec<unknown>)[];
 
-function record(spec: ModuleSpec<unknown>, above: (...args: never[]) => unknown): ModuleRecord {
-  checkTree(spec.options, above);
-  const origin = spec.file === undefined ? Origin.capture(above) : new Origin(spec.file);
-  for (const name of Object.keys(spec))
-    if (!moduleFields.includes(name)) throw moduleField(origin, name, nearest(name, moduleFields));
-  return new ModuleRecord(spec as unknown as ModuleFields, origin, true);
+/** A module, with more imports before its own. */
+function record(spec: ModuleSpec<unknown>, caller: Origin, more: readonly ModuleLike[] = []): ModuleRecord {
+  return inCall("defineModule", () => {
+    expecting(typeof spec === "object" && spec !== null, "defineModule", "a module, { config: … }", spec);
+    const { options, file } = spec;
+    if (options !== undefined) checkTree(options);
+    const origin = file === undefined ? caller : fileOrigin("file of defineModule", file);
+    for (const name of Object.keys(spec))
+      if (!moduleFields.includes(name)) throw moduleField(origin, name, nearest(name, moduleFields));
+    const fields = spec as unknown as ModuleFields;
+    if (more.length === 0) return new ModuleRecord(fields, origin, true);
+    const { imports: own = [] } = fields;
+    // A list that is none is a problem of its own, told when modules are collected.
+    const imports = Array.isArray(own) ? [...more, ...own] : own;
+    return new ModuleRecord({ ...fields, imports }, origin, true);
+  });
 }
 
 /** What `evalModules` takes. Think twice before adding to it. */
@@ -112,11 +122,12 @@ export interface EvalSpec<M> {
  * evalModules({ modules: [web, ssh] }).config.ports; // [22, 80, 443]
  */
 export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec<M>): Evaluation<ScopeOf<M>> {
-  const evaluation: RawEvaluation = evaluate({
-    modules: spec.modules as unknown as readonly ModuleLike[],
-    specialArgs: spec.specialArgs,
-    class: spec.class,
-    prefix: spec.prefix,
+  const evaluation: RawEvaluation = inCall("evalModules", () => {
+    expecting(typeof spec === "object" && spec !== null, "evalModules", "what to evaluate, { modules: […] }", spec);
+    const { modules, specialArgs, class: expected, prefix } = spec;
+    expecting(Array.isArray(modules), "evalModules", "a list of modules", modules);
+    expecting(prefix === undefined || Array.isArray(prefix), "prefix of evalModules", "a list of names", prefix);
+    return evaluate({ modules: modules as unknown as readonly ModuleLike[], specialArgs, class: expected, prefix });
   });
   return evaluation as unknown as Evaluation<ScopeOf<M>>;
 }
@@ -132,7 +143,7 @@ export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec
  */
 export function setDefaultModuleLocation<S>(file: string, module: Module<S>): Module<S> {
   const imports = [module as unknown as ModuleLike];
-  return new ModuleRecord({ imports }, new Origin(file), true) as unknown as Module<S>;
+  return new ModuleRecord({ imports }, fileOrigin("setDefaultModuleLocation", file), true) as unknown as Module<S>;
 }
 
 /** True for what `defineModule` and `dataModule` return. */

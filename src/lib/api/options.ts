@@ -2,6 +2,7 @@
  * Declaring options.
  */
 
+import { expecting, inCall } from "../core/calls.ts";
 import { optionField, optionSink, packageUnknown } from "../core/declaration-problems.ts";
 import { DocText } from "../core/doc-text.ts";
 import { showPath } from "../core/loc.ts";
@@ -66,12 +67,26 @@ export interface OptionSpec<D extends OptionType, A, S = string> {
 export function mkOption<D extends OptionType, A = NotApplied, const S extends string = never>(
   spec: OptionSpec<D, A, S>,
 ): OptionFor<D, A, S> {
-  const { type, apply, ...rest } = spec;
   const origin = Origin.capture(mkOption);
+  return inCall("mkOption", () => declared(spec as OptionSpec<OptionType, unknown>, origin)) as OptionFor<D, A, S>;
+}
+
+function declared(spec: OptionSpec<OptionType, unknown>, origin: Origin): unknown {
+  expecting(isObject(spec), "mkOption", "what describes the option, { type: … }", spec);
+  const { type, apply, ...rest } = spec;
   for (const name of Object.keys(rest))
     if (!optionFields.includes(name)) throw optionField(origin, name, nearest(name, optionFields));
+  const isFunction = apply === undefined || typeof apply === "function";
+  expecting(isFunction, "apply of mkOption", "a function", apply);
+  const { description } = rest;
+  const isText = description === undefined || typeof description === "string";
+  expecting(isText, "description of mkOption", "text", description);
   const fields = { ...rest, type: type as unknown as Type, apply: apply as ((value: unknown) => unknown) | undefined };
-  return checkOption(new OptionDecl(fields, origin)) as unknown as OptionFor<D, A, S>;
+  return checkOption(new OptionDecl(fields, origin));
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 const optionFields: readonly string[] = [
@@ -127,6 +142,8 @@ export function mkPackageOption<P extends { readonly path: string }, const D ext
   spec?: D,
 ): Option<D extends { readonly nullable: true } ? NullOr<Opaque<P>> : Opaque<P>> {
   const { nullable = false, example, extraDescription = "", pkgsText = "pkgs" }: PackageOptionSpec = spec ?? {};
+  const isName = typeof name === "string" || Array.isArray(name);
+  expecting(isName, "mkPackageOption", "the name of a package", name);
   const named = toList(name);
   const wanted = spec?.default === undefined ? named : spec.default === null ? undefined : toList(spec.default);
   const origin = Origin.capture(mkPackageOption);
@@ -196,6 +213,6 @@ const sink: Type = makeType({ name: "sink", check: () => true, merge: () => fals
 
 /** Declare options as a constant, whose type other modules can name. */
 export function declareOptions<O extends Tree>(options: O): O {
-  checkTree(options, declareOptions);
+  inCall("declareOptions", () => checkTree(options));
   return options;
 }

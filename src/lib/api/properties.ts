@@ -6,6 +6,7 @@
  * at.
  */
 
+import { fileOrigin, inCall } from "../core/calls.ts";
 import { assertionFailed } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
 import {
@@ -108,9 +109,11 @@ export function mkDefinition<X>(definition: {
   readonly line?: number;
   readonly value: Later<X>;
 }): Wrapped<X> {
-  const { file, line, value } = definition;
-  const origin = new Origin(file, line);
-  return new Property("definition", placed(value, origin), origin, origin) as unknown as Wrapped<X>;
+  return inCall("mkDefinition", () => {
+    const { file, line, value } = definition;
+    const origin = fileOrigin("file of mkDefinition", file, line);
+    return new Property("definition", placed(value, origin), origin, origin) as unknown as Wrapped<X>;
+  });
 }
 
 /** Wrappers inside say where they were called; the definition's own file is what counts. */

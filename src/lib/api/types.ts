@@ -4,12 +4,13 @@
  * Each entry pairs a type of the evaluator with the descriptor that stands for it at compile time.
  */
 
-import { coercedSubmodule } from "../core/declaration-problems.ts";
+import { expecting, guardCalls } from "../core/calls.ts";
+import { coercedSubmodule, typeInvalid } from "../core/declaration-problems.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 import { ModuleRecord } from "../core/module.ts";
-import type { OptionDecl } from "../core/option.ts";
+import { OptionDecl } from "../core/option.ts";
 import { Origin } from "../core/origin.ts";
-import type { Type } from "../core/type.ts";
+import { isPrimitive, isType, type Type } from "../core/type.ts";
 import type * as d from "../typed/descriptors.ts";
 import type { AnyModule, Internal, ScopeOf, SubArgs } from "../typed/modules.ts";
 import { attrListWith } from "../types/attr-list.ts";
@@ -26,7 +27,19 @@ import { checkTree } from "./declarations.ts";
 
 /** The casts between the two worlds; a descriptor has no members of its own. */
 const as = <D>(type: Type): D => type as unknown as D;
-const inner = (type: d.OptionType): Type => type as unknown as Type;
+
+/** A type that is made part of another one. */
+function inner(type: d.OptionType): Type {
+  if (!isType(type)) throw typeInvalid(Origin.ofCaller(), type);
+  return type;
+}
+
+/** A list that a type is made of. */
+function listed<E>(values: readonly E[], call: string, wanted: string, fits: (value: E) => boolean): readonly E[] {
+  expecting(Array.isArray(values), call, wanted, values);
+  for (let i = 0; i < values.length; i++) expecting(fits(values[i] as E), call, wanted, values[i]);
+  return values;
+}
 
 /** A function that defines options of a submodule from the submodule's own scope. */
 type SubConfig<O> = (args: SubArgs<O>) => d.Wrapped<d.Group<O & Internal>>;
@@ -42,6 +55,19 @@ export interface SubmoduleType<O> extends d.Submodule<O> {
 export interface FreeformType<O, F> extends d.Freeform<O, F> {
   config(f: SubConfig<O>): FreeformType<O, F>;
   defaults(f: SubConfig<O>): FreeformType<O, F>;
+}
+
+const isNumber = (value: unknown): boolean => typeof value === "number";
+
+/** The types that a type is one of. */
+function typesOf(types: readonly [d.OptionType, ...d.OptionType[]]): readonly [Type, ...Type[]] {
+  expecting(Array.isArray(types) && types.length > 0, "t.oneOf", "a list of types", types);
+  return types.map(inner) as [Type, ...Type[]];
+}
+
+function modulesOf(modules: readonly AnyModule[], call: string): readonly ModuleRecord[] {
+  expecting(Array.isArray(modules), call, "a list of modules", modules);
+  return modules as unknown as readonly ModuleRecord[];
 }
 
 function build<B>(modules: readonly ModuleRecord[], settings?: SubmoduleSettings): B {
@@ -78,7 +104,11 @@ export const t = {
   /** One line; a final newline is taken off. */
   singleLineStr: as<d.Str>(scalar.singleLineStr),
   /** Text that a regular expression matches from end to end. */
-  strMatching: (pattern: string | RegExp): d.Str => as(scalar.strMatching(pattern)),
+  strMatching: (pattern: string | RegExp): d.Str => {
+    const isPattern = typeof pattern === "string" || pattern instanceof RegExp;
+    expecting(isPattern, "t.strMatching", "a regular expression", pattern);
+    return as(scalar.strMatching(pattern));
+  },
   /** Text whose definitions are joined. */
   separatedString: (separator: string): d.Str => as(scalar.separatedString(separator)),
   /** Text whose definitions are joined with newlines. */
@@ -94,7 +124,10 @@ export const t = {
   float: as<d.Int>(scalar.float),
   number: as<d.Int>(scalar.number),
   ints: {
-    between: (low: number, high: number): d.Int => as(scalar.ints.between(low, high)),
+    between: (low: number, high: number): d.Int => {
+      listed([low, high], "t.ints.between", "two numbers", isNumber);
+      return as(scalar.ints.between(low, high));
+    },
     unsigned: as<d.Int>(scalar.ints.unsigned),
     positive: as<d.Int>(scalar.ints.positive),
     u8: as<d.Int>(scalar.ints.u8),
@@ -105,7 +138,10 @@ export const t = {
     s32: as<d.Int>(scalar.ints.s32),
   },
   numbers: {
-    between: (low: number, high: number): d.Int => as(scalar.numbers.between(low, high)),
+    between: (low: number, high: number): d.Int => {
+      listed([low, high], "t.numbers.between", "two numbers", isNumber);
+      return as(scalar.numbers.between(low, high));
+    },
     nonnegative: as<d.Int>(scalar.numbers.nonnegative),
     positive: as<d.Int>(scalar.numbers.positive),
   },
@@ -121,7 +157,7 @@ export const t = {
   pathWith: (settings: paths.PathSettings): d.Path => as(paths.pathWith(settings)),
 
   enum: <const E extends readonly (string | number | boolean | null)[]>(values: E): d.Enum<E[number]> =>
-    as(scalar.enumOf(values)),
+    as(scalar.enumOf(listed(values, "t.enum", "a list of text, numbers, booleans or null", isPrimitive))),
   /** Values of some format that `typeName` names: like `t.json`, but without `null` if `nullable` is false. */
   serializableValueWith: (settings: free.SerializableSettings): d.Json => as(free.serializableValueWith(settings)),
   /** Any JSON value; sets and lists are merged deeply. */
@@ -146,7 +182,7 @@ export const t = {
   deferredModule: as<d.DeferredModule>(deferredModule),
   /** The same, with modules that are always among them and whose options are documented. */
   deferredModuleWith: (settings: { readonly staticModules?: readonly AnyModule[] }): d.DeferredModule =>
-    as(deferredModuleWith((settings.staticModules ?? []) as unknown as readonly ModuleRecord[])),
+    as(deferredModuleWith(modulesOf(settings.staticModules ?? [], "t.deferredModuleWith"))),
   /** An option, as `mkOption` declares one; one definition only. */
   optionDeclaration: as<d.Scalar<d.AnyOption>>(scalar.optionDeclaration),
   /** An option type; several are combined as those of an option that is declared several times. */
@@ -192,23 +228,26 @@ export const t = {
   either: <A extends d.OptionType, B extends d.OptionType>(a: A, b: B): d.Either<A, B> =>
     as(choices.either(inner(a), inner(b))),
   oneOf: <const E extends readonly [d.OptionType, ...d.OptionType[]]>(types: E): d.Either<E[number], E[number]> =>
-    as(choices.oneOf(types as unknown as readonly [Type, ...Type[]])),
+    as(choices.oneOf(typesOf(types))),
   /** A value of type `to`, or one of type `from`, which is converted. */
-  coercedTo: function coercedTo<F extends d.OptionType, T extends d.OptionType>(
+  coercedTo: <F extends d.OptionType, T extends d.OptionType>(
     from: F,
     convert: (value: d.Val<F>) => d.Val<T> | d.In<T>,
     to: T,
-  ): d.CoercedTo<F, T> {
+  ): d.CoercedTo<F, T> => {
     const { subModules, description } = inner(from);
-    if (subModules !== undefined) throw coercedSubmodule(Origin.capture(coercedTo), description);
+    if (subModules !== undefined) throw coercedSubmodule(Origin.ofCaller(), description);
+    expecting(typeof convert === "function", "t.coercedTo", "a function that converts", convert);
     return as(choices.coercedTo(inner(from), convert as (value: unknown) => unknown, inner(to)));
   },
   /** A function; what all definitions return is merged. Definitions are given as `literal(f)`. */
   functionTo: <E extends d.OptionType, A = unknown>(result: E): d.FunctionTo<E, A> =>
     as(choices.functionTo(inner(result))),
   /** Exactly one of several tagged options. */
-  attrTag: function attrTag<O extends { readonly [tag: string]: d.AnyOption }>(tags: O): d.AttrTag<O> {
-    checkTree(tags, attrTag);
+  attrTag: <O extends { readonly [tag: string]: d.AnyOption }>(tags: O): d.AttrTag<O> => {
+    checkTree(tags);
+    for (const tag of Object.values(tags))
+      expecting(tag instanceof OptionDecl, "t.attrTag", "an option for each tag", tag);
     return as(choices.attrTag(tags as unknown as { readonly [tag: string]: OptionDecl }));
   },
 
@@ -222,20 +261,23 @@ export const t = {
     as(scalar.addCheck(inner(type), check as (value: unknown) => boolean)),
 
   /** A set of options of its own. */
-  submodule: function submodule<O extends d.Tree>(options: O): SubmoduleType<O> {
-    checkTree(options, submodule);
+  submodule: <O extends d.Tree>(options: O): SubmoduleType<O> => {
+    checkTree(options);
     return build([new ModuleRecord({ options })]);
   },
   /** A set of options of its own that takes other names as well, with values of type `rest`. */
-  freeform: function freeform<O extends d.Tree, F extends d.OptionType>(options: O, rest: F): FreeformType<O, F> {
-    checkTree(options, freeform);
+  freeform: <O extends d.Tree, F extends d.OptionType>(options: O, rest: F): FreeformType<O, F> => {
+    checkTree(options);
     return build([new ModuleRecord({ options, freeformType: containers.attrsOf(inner(rest)) })]);
   },
   /** A set of options made of modules. */
   submoduleWith: <const M extends readonly AnyModule[]>(
     spec: { readonly modules: M } & SubmoduleSettings,
-  ): SubmoduleType<ScopeOf<M>> => build(spec.modules as unknown as readonly ModuleRecord[], spec),
+  ): SubmoduleType<ScopeOf<M>> => build(modulesOf(spec.modules, "t.submoduleWith"), spec),
 } as const;
+
+// Whatever an argument throws when it is looked at is a problem, too.
+guardCalls("t", t);
 
 /** The same as `t`, by the name it has in Nix. */
 export const types: typeof t = t;

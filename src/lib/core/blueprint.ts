@@ -4,8 +4,9 @@
  * None of that depends on the evaluation unless a module is a function, so it is done once and serves every scope made of
  * the same modules: all elements of an `attrsOf(submodule)`, for one.
  */
+import { declarationShape } from "./declaration-problems.ts";
 import { collect, type Entry, type ModuleLike } from "./module.ts";
-import { GroupSchema } from "./schema.ts";
+import { GroupSchema, isTree } from "./schema.ts";
 
 /** Collected modules with their schema. */
 export interface Prepared {
@@ -34,9 +35,12 @@ export class Blueprint {
   prepare(args: () => object): Prepared {
     if (this.#ready !== undefined) return this.#ready;
     const { entries, isStatic } = collect(this.modules, args, this.expectedClass);
-    const declared = entries.flatMap(({ fields, origin }) =>
-      fields.options === undefined ? [] : [{ tree: fields.options, origin }],
-    );
+    const declared = entries.flatMap(({ fields, origin }) => {
+      const { options } = fields;
+      if (options === undefined) return [];
+      if (!isTree(options)) throw declarationShape(undefined, origin, options);
+      return [{ tree: options, origin }];
+    });
     const speaking = entries.filter(({ fields }) => speaks(fields));
     const prepared: Prepared = {
       schema: new GroupSchema(declared),

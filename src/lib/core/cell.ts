@@ -83,12 +83,16 @@ export abstract class Cell {
       return value;
     } catch (error) {
       // No `finally`: unwinding through hundreds of cells took twice as long with one.
-      const explained = error instanceof Suspension ? error : this.#explain(error);
+      // Whatever was thrown after a suspension, nothing was computed to the end. Where the stack was full before the count
+      // was, the remedy is the same.
+      const place = places[depth - 1];
+      const suspension = suspended ?? (depth > 1 && isStackOverflow(error) ? new Suspension(this) : undefined);
       // Cells inside this one that had no stack left to clean up.
       while (--depth > own) active[depth]?.hold(false);
       active[own] = undefined;
       this.state = idle;
-      throw explained;
+      // Only now: looking at what was thrown may run code, a proxy's for one.
+      throw suspension ?? this.#explain(error, place);
     }
   }
 
@@ -97,15 +101,13 @@ export abstract class Cell {
     if (this.state !== done) this.state = held ? running : idle;
   }
 
-  #explain(error: unknown): unknown {
-    if (error instanceof ConfigError) {
+  #explain(error: unknown, place: Origin | undefined): unknown {
+    if (ConfigError.isOne(error)) {
       const context = this.context();
       if (context !== undefined) error.passThrough(context);
       return error;
     }
-    // The stack was full before the count was: the same remedy.
-    if (isStackOverflow(error) && depth > 1) return new Suspension(this);
-    return thunkThrew(error, this.option() ?? this.describe(), places[depth - 1]);
+    return thunkThrew(error, this.option() ?? this.describe(), place);
   }
 }
 
@@ -171,11 +173,12 @@ function drive(root: Cell): unknown {
         waiting = waiting.slice(0, waiting.length - (finished?.held.length ?? 0));
         release(finished?.held ?? []);
       } catch (error) {
-        if (!(error instanceof Suspension)) throw error;
+        if (suspended === undefined) throw error;
+        const { cell: needed, trail: held } = suspended;
         suspended = undefined;
-        waiting = [...waiting, ...error.trail];
-        for (const step of error.trail) step.cell.hold(true);
-        pending.push({ cell: error.cell, held: error.trail });
+        waiting = [...waiting, ...held];
+        for (const step of held) step.cell.hold(true);
+        pending.push({ cell: needed, held });
       }
     }
   } finally {
@@ -189,8 +192,13 @@ function release(steps: readonly Step[]): void {
   for (const step of steps) step.cell.hold(false);
 }
 
+/** True also for what cannot be looked at: that may be for want of stack, and on an empty one it is known to be not. */
 function isStackOverflow(error: unknown): boolean {
-  return error instanceof RangeError && error.message === "Maximum call stack size exceeded";
+  try {
+    return error instanceof RangeError && error.message === "Maximum call stack size exceeded";
+  } catch {
+    return true;
+  }
 }
 
 /** The circle that reading `cell` closes. */

@@ -3,7 +3,9 @@
  */
 import { problem } from "../../problems/index.ts";
 import { type ConfigError, configError } from "../config-error.ts";
-import { type Loc, showLoc, showPath } from "./loc.ts";
+import { carefully } from "./careful.ts";
+import { type Loc, names, showLoc, showPath } from "./loc.ts";
+import { OptionDecl } from "./option.ts";
 import type { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
 import { article, declared } from "./problems.ts";
@@ -50,7 +52,43 @@ export function declarationShape(loc: Loc | undefined, origin: Origin, value: un
       option,
       message: `${option === "" ? "the option tree" : option} is declared as ${isType ? "a type" : kindOf(value)}, but has to be an option or a group of options`,
       sites: [origin.site(isType ? {} : { value: print(value) })],
-      fix: isType ? "wrap the type: mkOption({ type: … })." : "declare it with mkOption({ type: … }).",
+      fix: isType
+        ? "wrap the type: mkOption({ type: … })."
+        : option === ""
+          ? "declare the options of a module as a set: options: { … }."
+          : "declare it with mkOption({ type: … }).",
+    }),
+  );
+}
+
+/** A tree of options that contains itself. */
+export function declarationEndless(loc: Loc | undefined, origin: Origin): ConfigError {
+  const [name = ""] = names(loc);
+  const option = showPath([name]);
+  return configError(
+    problem({
+      code: "declaration-shape",
+      option,
+      message: `the options below ${option} have no end`,
+      sites: [origin.site()],
+      fix: "declare options in groups that do not contain themselves.",
+    }),
+  );
+}
+
+/** Something else where a type is wanted. */
+export function typeInvalid(origin: Origin, value: unknown): ConfigError {
+  const isOption = carefully(() => value instanceof OptionDecl, false);
+  return configError(
+    problem({
+      code: "option-type-invalid",
+      message: `expected a type, got ${isOption ? "an option" : kindOf(value)}`,
+      sites: [origin.site({ value: print(value), label: "made here" })],
+      fix: isOption
+        ? "give the type without mkOption."
+        : typeof value === "function"
+          ? "call it with the type of the elements: t.listOf(t.str)."
+          : "write t.str, or another type of t.",
     }),
   );
 }

@@ -18,7 +18,13 @@
 import { at, Cell, returned } from "./cell.ts";
 import type { Loc } from "./loc.ts";
 import { Origin } from "./origin.ts";
-import { conditionNotBoolean, definitionConflict, effectivePriority, priorityInThunk } from "./problems.ts";
+import {
+  conditionNotBoolean,
+  definitionConflict,
+  effectivePriority,
+  numberInvalid,
+  priorityInThunk,
+} from "./problems.ts";
 import { Change, LiteralValue, order, Property, priority as priorities, Special, UnsetValue } from "./property.ts";
 
 /** Conditions that a definition stands under, innermost first. */
@@ -158,6 +164,8 @@ export function pushDown(def: Def, out: Def[]): void {
       return;
     case "override":
       if (def.priority !== 0) pushDownInside(def, value, out);
+      // A priority that is none stays where it is, for the group to complain about.
+      else if (!Number.isFinite(value.argument)) out.push(def);
       else pushDown(new Def(value.content, origin, def.conditions, value.argument as number, def.base), out);
       return;
     default:
@@ -251,9 +259,11 @@ function peelInto(value: unknown, origin: Origin, from: Def, phase: number, out:
       origin = argument instanceof Origin ? argument : new Origin(String(argument));
       phase = 1;
     } else if (kind === "override" && phase <= 1) {
+      if (!Number.isFinite(argument)) throw numberInvalid(value, origin);
       priority = argument as number;
       phase = 2;
     } else if (kind === "order" && phase <= 2) {
+      if (!Number.isFinite(argument)) throw numberInvalid(value, origin);
       order = argument as number;
       phase = 3;
     } else if (kind !== "define") break;

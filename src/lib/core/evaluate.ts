@@ -4,6 +4,8 @@
 
 import { submodule } from "../types/submodule.ts";
 import { Blueprint } from "./blueprint.ts";
+import { expecting, inCall } from "./calls.ts";
+import { carefully } from "./careful.ts";
 import { type Cell, Computation } from "./cell.ts";
 import { graphOf, type ModuleGraph } from "./graph.ts";
 import { locOf, showPath } from "./loc.ts";
@@ -87,19 +89,34 @@ export class RawEvaluation {
   }
   /** Which module imports which. */
   get graph(): readonly ModuleGraph[] {
-    return graphOf(this.spec.modules, () => this.scope.args);
+    return inCall("graph", () => graphOf(this.spec.modules, () => this.scope.args));
   }
 
   /** The same modules and more. */
-  extendModules({ modules = [], specialArgs, prefix }: Extension): RawEvaluation {
+  extendModules(more: Extension): RawEvaluation {
+    const call = "extendModules";
+    expecting(typeof more === "object" && more !== null, call, "more modules, { modules: […] }", more);
+    const { modules = [], specialArgs, prefix } = inCall(call, () => ({ ...more }));
+    expecting(
+      carefully(() => Array.isArray(modules), false),
+      call,
+      "a list of modules",
+      modules,
+    );
     const { spec } = this;
     return new RawEvaluation({
       ...spec,
-      modules: [...spec.modules, ...modules],
+      modules: inCall(call, () => [...spec.modules, ...modules]),
       specialArgs: specialArgs === undefined ? spec.specialArgs : { ...spec.specialArgs, ...specialArgs },
       prefix: prefix ?? spec.prefix,
     });
   }
+}
+
+/** The evaluation that somebody was given, for whoever looks inside it. */
+export function evaluated(evaluation: unknown, call: string): RawEvaluation {
+  expecting(evaluation instanceof RawEvaluation, call, "an evaluation, which evalModules returns", evaluation);
+  return evaluation as RawEvaluation;
 }
 
 /** Evaluate modules. */

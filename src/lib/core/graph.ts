@@ -4,7 +4,7 @@
  *
  *     [A (imports A1, B), B]   →   A → [A1, B], B → []
  */
-import { keyOf, type ModuleLike, ModuleRecord } from "./module.ts";
+import { disabledIn, importsOf, keyOf, type ModuleLike, ModuleRecord } from "./module.ts";
 import { type Origin, unknownOrigin } from "./origin.ts";
 import { notAModule } from "./problems.ts";
 
@@ -44,10 +44,10 @@ export function graphOf(modules: readonly ModuleLike[], args: () => object): rea
     const own = keyOf(record);
     const key = typeof own === "string" ? own : `${parent}:anon-${at}`;
     const identity = own ?? key;
-    for (const item of record.fields.disabledModules ?? [])
+    for (const item of disabledIn(record.fields, origin))
       disabled.add(item instanceof ModuleRecord ? keyOf(item) : item);
     // Modules that import each other are one circle; the tree ends where it would begin again.
-    const inside = above.includes(identity) ? [] : (record.fields.imports ?? []);
+    const inside = above.includes(identity) ? [] : importsOf(record.fields, origin);
     const imports = inside.map((inner, i) => grow(inner, key, i + 1, origin, [...above, identity]));
     return { identity, key, file: origin.file, imports };
   };

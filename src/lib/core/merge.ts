@@ -1,6 +1,7 @@
 /**
  * From definitions to a value: check them against the type, merge them, and keep what is inside lazy.
  */
+import { containsItself, maxNesting } from "./careful.ts";
 import { Cell } from "./cell.ts";
 import { applyChanges } from "./change.ts";
 import { type Def, peel, resolve, type Survivors, setMember } from "./definition.ts";
@@ -48,8 +49,11 @@ export function mergePeeled(at: At, type: Type, candidates: Def[], raw: readonly
 export function misfit(at: At, type: Type, bad: readonly Def[]): Error {
   const wrapped = bad.find((def) => def.value instanceof Property);
   if (wrapped !== undefined) return wrapperNesting(at.loc, wrapped, wrapped.value as Property);
-  return definitionType(at.loc, type.description, bad);
+  const isEndless = bad.some((def) => containsItself(def.value));
+  return definitionType(at.loc, type.description, bad, isEndless ? endless : undefined);
 }
+
+const endless = `It has no end: it contains itself, or is nested more than ${maxNesting} deep.`;
 
 /** The value of an element: of a list, of an attribute set. */
 export class ElementCell extends Cell {

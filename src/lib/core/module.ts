@@ -40,7 +40,7 @@ export class ModuleRecord {
 
   constructor(fields: ModuleFields, origin?: Origin, isValue = false) {
     this.fields = fields;
-    this.origin = origin ?? (fields.file === undefined ? undefined : new Origin(fields.file));
+    this.origin = origin ?? (typeof fields.file === "string" ? new Origin(fields.file) : undefined);
     this.isValue = isValue;
   }
 }
@@ -110,7 +110,8 @@ class Collector {
       seen.add(key);
       this.#checkClass(fields, origin);
       entries.push({ fields, origin, level: visit.level });
-      const imports = this.#imports(fields, origin);
+      const imports = importsOf(fields, origin);
+      disabledIn(fields, origin);
       if (imports.length === 0) continue;
       const parentKey = typeof key === "string" ? key : `${visit.parentKey}:anon-${visit.position}`;
       for (const [i, module] of imports.entries())
@@ -132,18 +133,27 @@ class Collector {
     return record;
   }
 
-  #imports(fields: ModuleFields, origin: Origin): readonly ModuleLike[] {
-    const { imports = none } = fields;
-    if (!Array.isArray(imports))
-      throw notAModule(imports, origin, `imports has to be a list of modules, not ${kindOf(imports)}`);
-    return imports;
-  }
-
   #checkClass(fields: ModuleFields, origin: Origin): void {
     const own = fields.class;
     const expected = this.#expected;
     if (expected !== undefined && own !== undefined && own !== expected) throw moduleClass(origin, own, expected);
   }
+}
+
+/** What a module imports. */
+export function importsOf(fields: ModuleFields, origin: Origin): readonly ModuleLike[] {
+  const { imports = none } = fields;
+  if (!Array.isArray(imports))
+    throw notAModule(imports, origin, `imports has to be a list of modules, not ${kindOf(imports)}`);
+  return imports;
+}
+
+/** What a module disables: modules and keys. */
+export function disabledIn(fields: ModuleFields, origin: Origin): readonly unknown[] {
+  const { disabledModules = none } = fields;
+  if (!Array.isArray(disabledModules))
+    throw notAModule(disabledModules, origin, `disabledModules has to be a list, not ${kindOf(disabledModules)}`);
+  return disabledModules;
 }
 
 const nothing: ReadonlySet<unknown> = new Set();

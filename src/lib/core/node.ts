@@ -119,7 +119,7 @@ export class OptionNode extends Cell {
     let { origin, priority: own } = part;
     while (typeof value === "object" && value instanceof Property) {
       const { kind, content, argument } = value;
-      if (kind === "override" && own === 0) own = argument as number;
+      if (kind === "override" && own === 0 && Number.isFinite(argument)) own = argument as number;
       else if (kind === "if" && own === 0) {
         if (!Condition.of(value).holds()) return undefined;
       } else if (kind !== "define") return undefined;
@@ -153,9 +153,14 @@ export class OptionNode extends Cell {
   static eagerValue(schema: OptionSchema, parts: readonly Def[], context: Context): unknown {
     if (!schema.isPlain && (!schema.isDeclaredTwice || schema.conflict !== undefined)) return undefined;
     const { hasDefault } = schema;
-    const value = soleValue(parts, schema.name, hasDefault ? priority.optionDefault : priority.none);
-    if (value === nothing) return hasDefault ? constantDefault(schema, context) : undefined;
-    return value === undefined ? undefined : eagerMerge(schema.type, value, context);
+    try {
+      const value = soleValue(parts, schema.name, hasDefault ? priority.optionDefault : priority.none);
+      if (value === nothing) return hasDefault ? constantDefault(schema, context) : undefined;
+      return value === undefined ? undefined : eagerMerge(schema.type, value, context);
+    } catch {
+      // A value that cannot be looked at is a problem of this option, and of no other in the group.
+      return undefined;
+    }
   }
 }
 
@@ -177,6 +182,7 @@ function soleValue(parts: readonly Def[], name: string, below: number): unknown 
     let own = part.priority === 0 ? part.base : part.priority;
     if (typeof value === "object" && value instanceof Property) {
       if (value.kind !== "override" || part.priority !== 0 || value.content instanceof Property) return undefined;
+      if (!Number.isFinite(value.argument)) return undefined;
       own = value.argument as number;
       value = value.content;
     }
@@ -193,11 +199,7 @@ function eagerMerge(type: Type, value: unknown, context: Context): unknown {
   if (!type.isEager(value) || !type.check(value)) return undefined;
   if (type.keepsValue) return value;
   const defs = [new Def(value, unknownOrigin)];
-  try {
-    return type.misfits(defs).length > 0 ? undefined : type.merge({ loc: undefined, context }, defs);
-  } catch {
-    return undefined;
-  }
+  return type.misfits(defs).length > 0 ? undefined : type.merge({ loc: undefined, context }, defs);
 }
 
 /** An option's own default as a definition. */
@@ -206,9 +208,15 @@ function defaultDef(schema: OptionSchema): Def {
   return schema.defaultDef;
 }
 
+const noConstant = { value: undefined };
+
 /** Defaults that are plain data are the same in every scope; they are merged once. */
 function constantDefault(schema: OptionSchema, context: Context): unknown {
-  schema.constant ??= { value: eagerMerge(schema.type, schema.default, context) };
+  if (schema.constant === undefined) {
+    // What stays if looking at the default throws.
+    schema.constant = noConstant;
+    schema.constant = { value: eagerMerge(schema.type, schema.default, context) };
+  }
   return schema.constant.value;
 }
 

@@ -12,6 +12,9 @@ interface Captured {
   stack?: string;
 }
 
+/** The folder that this library is in. */
+const library = new URL("..", import.meta.url).pathname;
+
 /** A place in somebody's source. */
 export class Origin {
   readonly #file: string | undefined;
@@ -35,6 +38,19 @@ export class Origin {
     Error.captureStackTrace(captured, above);
     Error.stackTraceLimit = limit;
     return new Origin(undefined, undefined, undefined, captured);
+  }
+
+  /** The innermost place outside of this library. Looks through the whole stack, so it is for when something is wrong. */
+  static ofCaller(): Origin {
+    const captured: Captured = {};
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 1000;
+    Error.captureStackTrace(captured, Origin.ofCaller);
+    Error.stackTraceLimit = limit;
+    const frames = (captured.stack ?? "").split("\n").slice(1);
+    const frame = frames.find((line) => /:\d+:\d+\)?\s*$/.test(line) && !line.includes(library));
+    const { file, line, column } = parseFrame(frame);
+    return new Origin(file, line, column);
   }
 
   get file(): string {

@@ -6,6 +6,7 @@
  *
  *     { ports: [22, 80], text: () => …, root: mkForce("/srv") }
  */
+import { carefully } from "./careful.ts";
 import { OptionDecl } from "./option.ts";
 import { Change, EachValue, LiteralValue, Property, propertyName, UnsetValue } from "./property.ts";
 
@@ -24,6 +25,10 @@ export function print(value: unknown): string {
 
 /** What kind of thing a value is, for "expected a list, got …". */
 export function kindOf(value: unknown): string {
+  return carefully(() => kindOfReadable(value), "a value that cannot be looked at");
+}
+
+function kindOfReadable(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
   if (value instanceof Property) return propertyName(value);
@@ -121,9 +126,5 @@ function showKey(key: string): string {
 }
 
 function safely(f: () => string): string {
-  try {
-    return f();
-  } catch {
-    return "<unprintable value>";
-  }
+  return carefully(f, "<unprintable value>");
 }

@@ -5,6 +5,7 @@
  */
 import { type Problem, ProblemError, problem, type Site } from "../../problems/index.ts";
 import { type ConfigError, configError } from "../config-error.ts";
+import { carefully, messageOf } from "./careful.ts";
 import { type Loc, showLoc, showPath } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
@@ -240,6 +241,23 @@ export function conditionNotBoolean(origin: Origin | undefined, value: unknown):
   );
 }
 
+/** A priority or an order that is no number. */
+export function numberInvalid(property: Property, from: Origin): ConfigError {
+  const { kind, argument } = property;
+  const isOrder = kind === "order";
+  const what = isOrder ? "order" : "priority";
+  return configError(
+    problem({
+      code: isOrder ? "order-invalid" : "priority-invalid",
+      message: `the ${what} of a definition is ${typeof argument === "number" ? argument : kindOf(argument)}, not a finite number`,
+      sites: [(property.origin ?? from).site({ value: print(property) })],
+      fix: isOrder
+        ? "give a number; mkBefore is 500, a plain definition 1000, mkAfter 1500."
+        : "give a number, the lowest wins; mkForce is 50, a plain definition 100, mkDefault 1000.",
+    }),
+  );
+}
+
 // ------------------------------------------------------------------ groups and unknown options
 
 /** Definitions for an option that nobody declares. */
@@ -350,8 +368,8 @@ export function infiniteRecursion(
 
 /** A thunk, check or apply function threw something of its own. */
 export function thunkThrew(error: unknown, what: string, origin: Origin | undefined): unknown {
-  if (error instanceof ProblemError) return error;
-  const message = error instanceof Error ? error.message : print(error);
+  if (carefully(() => error instanceof ProblemError && Array.isArray(error.problems), false)) return error;
+  const message = messageOf(error, print);
   return configError(
     problem({
       code: "evaluation-threw",
@@ -383,7 +401,7 @@ export function schemaInvalid(loc: Loc | undefined, error: unknown): ConfigError
     problem({
       code: "schema-invalid",
       option,
-      message: `the JSON Schema of ${option} is not valid: ${error instanceof Error ? error.message : print(error)}`,
+      message: `the JSON Schema of ${option} is not valid: ${messageOf(error, print)}`,
       fix: "correct the schema that t.jsonSchema is given where the option is declared.",
     }),
     error,

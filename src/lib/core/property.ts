@@ -78,9 +78,9 @@ export class EachValue {
 /** The name users know a property by. */
 export function propertyName(property: Property): string {
   const { kind, argument } = property;
-  if (kind === "override") return overrideNames.get(argument as number) ?? `mkOverride(${String(argument)}, …)`;
-  if (kind === "order")
-    return argument === 500 ? "mkBefore" : argument === 1500 ? "mkAfter" : `mkOrder(${String(argument)}, …)`;
+  const number = typeof argument === "number" ? String(argument) : "…";
+  if (kind === "override") return overrideNames.get(argument as number) ?? `mkOverride(${number}, …)`;
+  if (kind === "order") return argument === 500 ? "mkBefore" : argument === 1500 ? "mkAfter" : `mkOrder(${number}, …)`;
   return { define: "define", if: "mkIf", merge: "mkMerge", definition: "mkDefinition" }[kind];
 }
 

@@ -7,6 +7,7 @@
  */
 import type { ConfigError } from "../config-error.ts";
 import { unspecified } from "../types/free.ts";
+import { isPlainObject } from "./careful.ts";
 import { declarationShape, declaredTwice, optionNested } from "./declaration-problems.ts";
 import type { Def } from "./definition.ts";
 import { type Loc, names, showPath } from "./loc.ts";
@@ -28,7 +29,7 @@ export interface Declared {
 export class GroupSchema {
   readonly children: ReadonlyMap<string, SchemaNode>;
   /** Those of the children that cannot be used; nearly always none. */
-  broken: readonly BrokenSchema[];
+  broken: BrokenSchema[];
 
   constructor(declared: readonly Declared[], root?: GroupSchema) {
     const children = new Map<string, SchemaNode>();
@@ -59,7 +60,9 @@ export class GroupSchema {
 
   #add(children: Map<string, SchemaNode>, name: string, child: SchemaNode): void {
     children.set(name, child);
-    if (child instanceof BrokenSchema) this.broken = [...this.broken, child];
+    if (!(child instanceof BrokenSchema)) return;
+    if (this.broken === none) this.broken = [child];
+    else this.broken.push(child);
   }
 }
 
@@ -244,11 +247,19 @@ function byName(declared: readonly Declared[], first: Map<string, Declared>): Ma
 }
 
 function isOption(part: Declared): part is DeclaredOption {
-  return part.tree instanceof OptionDecl;
+  return isDecl(part.tree);
+}
+
+function isDecl(value: unknown): value is OptionDecl {
+  try {
+    return value instanceof OptionDecl;
+  } catch {
+    return false;
+  }
 }
 
 function onePart(name: string, tree: unknown, origin: Origin, root: GroupSchema): SchemaNode {
-  if (tree instanceof OptionDecl) return new OptionSchema(name, tree, origin, alone, root);
+  if (isDecl(tree)) return new OptionSchema(name, tree, origin, alone, root);
   if (isTree(tree)) return new GroupSchema([{ tree, origin }], root);
   return new BrokenSchema(name, (loc) => declarationShape(loc, origin, tree));
 }
@@ -302,7 +313,10 @@ function nested(name: string, parts: readonly Declared[]): BrokenSchema {
 
 /** A plain object: a group of declarations. */
 export function isTree(value: unknown): value is object {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    return !Array.isArray(value) && isPlainObject(value);
+  } catch {
+    return false;
+  }
 }

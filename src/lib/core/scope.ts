@@ -21,7 +21,7 @@ import type { Entry } from "./module.ts";
 import type { OptionNode } from "./node.ts";
 import { OptionDecl } from "./option.ts";
 import { Origin } from "./origin.ts";
-import { definitionNotGroup, optionUnknown, wrapperAtGroup } from "./problems.ts";
+import { definitionNotGroup, numberInvalid, optionUnknown, wrapperAtGroup } from "./problems.ts";
 import { Property, priority } from "./property.ts";
 import { GroupSchema, OptionSchema, optionAt } from "./schema.ts";
 import { nearest } from "./suggest.ts";
@@ -272,7 +272,11 @@ export class Scope {
       const { value } = def;
       if (isGroup(value)) continue;
       this.#report(
-        value instanceof Property ? wrapperAtGroup(group.loc, def, value) : definitionNotGroup(group.loc, def),
+        !(value instanceof Property)
+          ? definitionNotGroup(group.loc, def)
+          : value.kind === "override"
+            ? numberInvalid(value, def.origin)
+            : wrapperAtGroup(group.loc, def, value),
       );
     }
     return defs.filter(({ value }) => isGroup(value));

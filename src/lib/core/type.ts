@@ -5,6 +5,8 @@
  * and how it combines with the type of another declaration of the same option. Types are plain records made by
  * `makeType`, which fills in what most of them share, so all have one shape.
  */
+
+import { carefully } from "./careful.ts";
 import type { Def } from "./definition.ts";
 import type { SchemaMaker } from "./json-schema.ts";
 import type { Loc } from "./loc.ts";
@@ -91,6 +93,15 @@ export type TypeSpec = Pick<Type, "name" | "check" | "merge"> &
   Partial<Omit<Type, "name" | "check" | "merge" | "description">> & {
     readonly description?: string | (() => string);
   };
+
+/** True for a type, also one with methods of its own. */
+export function isType(value: unknown): value is Type {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    carefully(() => "misfits" in value && typeof value.misfits === "function", false)
+  );
+}
 
 /** Make a type. */
 export function makeType(spec: TypeSpec): Type {

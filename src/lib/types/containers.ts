@@ -5,6 +5,7 @@
  * two modules may each say something about the same name of a set. Which elements there are is decided at once (their
  * conditions are evaluated); what they are is not.
  */
+import { carefully } from "../core/careful.ts";
 import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
 import { schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
@@ -30,7 +31,8 @@ export const listOf: (element: Type) => Type = once((element) =>
     descriptionClass: "composite",
     check: Array.isArray,
     isEager: (value) =>
-      element.keepsValue && Array.isArray(value) && value.every((item) => isPrimitive(item) && element.check(item)),
+      element.keepsValue &&
+      carefully(() => Array.isArray(value) && value.every((item) => isKept(element, item)), false),
     merge: (at, defs) => mergeList(at, element, defs),
     emptyValue: () => Object.freeze([]),
     emptyText: [],
@@ -41,6 +43,10 @@ export const listOf: (element: Type) => Type = once((element) =>
     subOptions: (path) => element.subOptions([...path, "*"]),
   }),
 );
+
+function isKept(element: Type, item: unknown): boolean {
+  return isPrimitive(item) && element.check(item);
+}
 
 /** A list with at least one element. */
 export function nonEmptyListOf(element: Type): Type {

@@ -1,6 +1,7 @@
 /**
  * Types without a fixed shape: raw values, anything, JSON, plain sets, and the type of an option that names none.
  */
+import { containsItself } from "../core/careful.ts";
 import { childDef, type Def, isGroup, member } from "../core/definition.ts";
 import { anySchema, flat } from "../core/json-schema.ts";
 import { definitionConflict } from "../core/problems.ts";
@@ -29,7 +30,8 @@ export const anything: Type = makeType({
   name: "anything",
   description: "anything",
   descriptionClass: "noun",
-  check: unwrapped,
+  // Sets are merged member by member, which would not end.
+  check: (value) => unwrapped(value) && !containsItself(value),
   isEager: isPrimitive,
   merge: mergeAnything,
 });
@@ -138,7 +140,7 @@ export interface SerializableSettings {
 /** Data of some format: truth, numbers, text, and sets and lists of those, which are merged deeply. */
 export function serializableValueWith({ typeName, nullable = true }: SerializableSettings): Type {
   const name = typeName.toLowerCase();
-  const check = (value: unknown): boolean => isJson(value) && (nullable || value !== null);
+  const check = (value: unknown): boolean => isJson(value) && (nullable || value !== null) && !containsItself(value);
   const scalars = oneOf([bool, number, str]);
   const type: Type = makeType({
     ...(nullable ? nullOr(scalars) : scalars),
@@ -176,12 +178,8 @@ function isJson(value: unknown): boolean {
   return (
     (isPrimitive(value) && !(typeof value === "number" && !Number.isFinite(value))) ||
     Array.isArray(value) ||
-    isPlainOrLazy(value)
+    isPlain(value)
   );
-}
-
-function isPlainOrLazy(value: unknown): boolean {
-  return isPlain(value);
 }
 
 /** Nothing at all: an option that cannot be defined. @internal */

@@ -2,6 +2,7 @@
  * The JSON Schema of a group of options: an object with a property for each, and no others unless there is a free-form
  * type. No property is required: what one file leaves out, another may define.
  */
+import { carefully, containsItself } from "../core/careful.ts";
 import { anySchema, type JsonSchema, noSchema, schemaOf } from "../core/json-schema.ts";
 import { GroupSchema, OptionSchema } from "../core/schema.ts";
 import type { Type } from "../core/type.ts";
@@ -46,17 +47,17 @@ function optionSchema(option: OptionSchema): JsonSchema {
   return {
     ...(isClosed ? noSchema : schemaOf(option.type, "whole")),
     ...(description === undefined || description === "" ? {} : { description }),
-    ...(isData(fallback) ? { default: fallback } : {}),
-    ...(isData(example) ? { examples: [example] } : {}),
+    ...(carefully(() => isData(fallback), false) ? { default: fallback } : {}),
+    ...(carefully(() => isData(example), false) ? { examples: [example] } : {}),
     ...(option.readOnly ? { readOnly: true } : {}),
   };
 }
 
-/** True for what JSON can say without losing anything. */
+/** True for what JSON can say without losing anything; throws where there is no end, or no looking. */
 function isData(value: unknown): boolean {
   if (value === null || typeof value === "string" || typeof value === "boolean") return true;
   if (typeof value === "number") return Number.isFinite(value);
-  if (typeof value !== "object") return false;
+  if (typeof value !== "object" || containsItself(value)) return false;
   if (Array.isArray(value)) return value.every(isData);
   const prototype: unknown = Object.getPrototypeOf(value);
   const descriptors = Object.values(Object.getOwnPropertyDescriptors(value));

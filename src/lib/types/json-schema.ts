@@ -5,6 +5,7 @@
  * first such value is merged, not with the library: most configurations need none, and it takes longer to load than the
  * rest together. Merging is synchronous, so it is loaded by `require`.
  */
+import { carefully } from "../core/careful.ts";
 import type { Def } from "../core/definition.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 import { type Loc, names, showLoc, showPath } from "../core/loc.ts";
@@ -84,7 +85,9 @@ let embeddings = 0;
 /** As a part of another schema, where its references to itself would otherwise lead outside. */
 function embedded(schema: JsonSchema): JsonSchema {
   const { $schema: _, ...rest } = schema;
-  if (rest["$id"] !== undefined || !JSON.stringify(rest).includes('"$ref":"#')) return rest;
+  const text = carefully(() => JSON.stringify(rest), undefined);
+  if (text === undefined) return { $comment: "There is a further schema, which is no JSON." };
+  if (rest["$id"] !== undefined || !text.includes('"$ref":"#')) return rest;
   embeddings++;
   return { $id: `urn:osmod:schema:${embeddings}`, ...rest };
 }

@@ -24,17 +24,16 @@ export function settled(at: At, def: Def, value: unknown): unknown {
 }
 
 /** True when there is nothing to do inside; a circle is left as it is. */
-export function isFinished(value: unknown, path: Set<unknown>): boolean {
+export function isFinished(value: unknown, seen: Set<unknown>): boolean {
   if (typeof value === "function") return value.length > 0;
-  if (typeof value !== "object" || value === null || path.has(value)) return true;
+  if (typeof value !== "object" || value === null || seen.has(value)) return true;
   if (value instanceof Property || value instanceof LiteralValue) return false;
-  path.add(value);
-  const finished = Array.isArray(value)
-    ? value.every((item) => isFinished(item, path))
+  // The first part that is not finished ends the search, so whatever was seen is.
+  seen.add(value);
+  return Array.isArray(value)
+    ? value.every((item) => isFinished(item, seen))
     : !isPlain(value) ||
-      Object.keys(value).every((key) => getterOf(value, key) === undefined && isFinished(member(value, key), path));
-  path.delete(value);
-  return finished;
+        Object.keys(value).every((key) => getterOf(value, key) === undefined && isFinished(member(value, key), seen));
 }
 
 function settle(at: At, def: Def, value: unknown): unknown {

@@ -7,6 +7,7 @@ import {
   declareOptions,
   define,
   defineModule,
+  diff,
   documentOptions,
   evalModules,
   explain,
@@ -22,7 +23,11 @@ import {
   mkRemove,
   mkTransform,
   type OptionType,
+  profile,
   raw,
+  renderDiff,
+  renderExplanation,
+  renderProfile,
   t,
   toJsonSchema,
 } from "../../../src/lib/index.ts";
@@ -290,7 +295,12 @@ const handsOver = new Set([
 /** Places whose values nobody looks into either. */
 const givenOn: ReadonlySet<string> = new Set(["literal", "apply", "what apply returns", "result of a function"]);
 
-type Evaluated = { readonly config: unknown; readonly options: unknown };
+type Evaluated = {
+  readonly config: unknown;
+  readonly options: unknown;
+  readonly graph: unknown;
+  readonly extendModules: (more: never) => unknown;
+};
 const evaluate = (...modules: readonly unknown[]): Evaluated => evalModules({ modules: modules as never });
 const inModule = (fields: object): unknown => defineModule(fields as never);
 const optionOf = (type: OptionType, more: object = {}) => mkOption({ type, ...more } as never);
@@ -396,34 +406,9 @@ export const places: { readonly [name: string]: (value: unknown, type: OptionTyp
   "data operator": (v, type) => evaluate(declaring(type), dataModule("data.json", { g: { x: { $if: v, then: v } } })),
   "data reference": (v, type) => evaluate(declaring(type), dataModule("data.json", { g: { x: { $ref: v } } })),
   "file of data": (v, type) => evaluate(declaring(type), dataModule(v as never, { g: { x: "?" } })),
-  "more modules": (v, type) =>
-    (evaluate(declaring(type)) as unknown as { extendModules(more: unknown): Evaluated }).extendModules({ modules: v }),
+  "more modules": (v, type) => evaluate(declaring(type)).extendModules({ modules: v } as never) as Evaluated,
   "what is to be explained": (v, type) => void explain(evaluate(declaring(type)) as never, v as never),
 };
-
-/**
- * Places that are arguments of the functions that make types, options and modules. A wrong argument there fails where the call
- * stands, whatever the error.
- */
-const ofCalls: ReadonlySet<string> = new Set([
-  "what is evaluated",
-  "what defines a module",
-  "what describes an option",
-  "inner type",
-  "freeform type",
-  "options of a submodule",
-  "members of an enumeration",
-  "a member of an enumeration",
-  "tags",
-  "pattern",
-  "bounds",
-  "schema",
-  "type",
-  "file",
-  "file of data",
-  "more modules",
-  "what is to be explained",
-]);
 
 /** Choose by number. */
 const choose = <T>(from: { readonly [name: string]: T }, at: number): readonly [string, T] => {
@@ -437,24 +422,6 @@ export interface Case {
   readonly settings: readonly number[];
   readonly place: number;
   readonly type: number;
-}
-
-/** Proxies that throw at what even looking at them needs, at `instanceof` for one. */
-const untouchable =
-  /^(a revoked|a proxy that throws|a proxy whose|a list that|a list whose|a list without|a function that|a wrapper whose|an option in a proxy|a set without end|a thunk that throws a revoked|a cyclic merge)/;
-/** Places that are taken to hold a number, a list or an example, without a look at them. */
-const unguarded: ReadonlySet<string> = new Set([
-  "priority",
-  "priority of a group",
-  "merge",
-  "merge of a group",
-  "example",
-  "default",
-]);
-
-/** False for cases that do not yet end with a value or a problem; each exception is one to do away with. */
-export function isHandled({ value, place }: Case): boolean {
-  return !untouchable.test(choose(values, value)[0]) && !unguarded.has(choose(places, place)[0]);
 }
 
 /** A case in words. */
@@ -485,10 +452,9 @@ export function trouble({ value, settings: within, place, type }: Case): string 
     const isGiven = within.some((at) => choose(settings, at)[0] === "literal") || givenOn.has(choose(places, place)[0]);
     if (evaluation !== undefined) inspect(evaluation, isGiven || handsOver.has(typeName));
   });
-  const isCall = ofCalls.has(choose(places, place)[0]);
   if (fingerprint() !== clean || ({} as { polluted?: unknown }).polluted !== undefined)
     return "a prototype was polluted";
-  return isCall ? undefined : wrong;
+  return wrong;
 }
 
 /** Everything that can be asked of an evaluation. */
@@ -500,9 +466,13 @@ function inspect(evaluation: Evaluated, isHandedOver: boolean): void {
       const x = g?.x;
       if (!isHandedOver) readAll(x, 0);
     },
-    () => explain(all, "g.x"),
+    () => renderExplanation(explain(all, "g.x")),
     () => documentOptions(all),
     () => toJsonSchema(all),
+    () => renderDiff(diff(all, evaluation.extendModules({ modules: [] } as never) as never)),
+    () => renderProfile(profile(all)),
+    () => evaluation.graph,
+    () => evaluation.options,
   ];
   const wrong = steps.map(attempt).find((found) => found !== undefined);
   if (wrong !== undefined) throw new Failure(wrong);

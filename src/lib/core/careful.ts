@@ -1,0 +1,105 @@
+/**
+ * Looking at values that may be anything: proxies that throw at every question, values that contain themselves, values
+ * that are made while they are read and have no end.
+ *
+ * Nothing here throws. That matters most where a problem is being told: what goes wrong there would hide the problem.
+ */
+import { EachValue, LiteralValue, Property } from "./property.ts";
+
+/** What `f` returns, or `otherwise` if it throws. */
+export function carefully<T>(f: () => T, otherwise: T): T {
+  try {
+    return f();
+  } catch {
+    return otherwise;
+  }
+}
+
+/** What an error says; something in its place if it is no error, or none that can be read. */
+export function messageOf(error: unknown, print: (value: unknown) => string): string {
+  const message = carefully<unknown>(() => (error instanceof Error ? error.message : undefined), undefined);
+  return typeof message === "string" ? message : print(error);
+}
+
+/** Plain data is nested less deep than this; what seems to be deeper is made on the way. */
+export const maxNesting = 5000;
+
+/** Objects that are known to end, so that looking at each part of a value once more costs nothing. */
+const finite = new WeakSet<object>();
+
+/** An object on the way down, and how many of its parts have been looked at. */
+interface Step {
+  readonly object: object;
+  readonly parts: readonly object[];
+  seen: number;
+}
+
+/**
+ * True for plain data that has no end. It is walked depth-first without the stack, and neither thunks nor getters are
+ * run: what they return is looked at when it is merged.
+ *
+ *     a = [1, { b: a }]            true
+ *     b = [c, c]; c = {}           false: the same twice is no circle
+ */
+export function containsItself(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || finite.has(value)) return false;
+  const above = new Set([value]);
+  const steps: Step[] = [{ object: value, parts: partsOf(value), seen: 0 }];
+  for (let step = steps.at(-1); step !== undefined; step = steps.at(-1)) {
+    const part = step.parts[step.seen++];
+    if (part === undefined) {
+      finite.add(step.object);
+      above.delete(step.object);
+      steps.pop();
+    } else if (!finite.has(part)) {
+      if (above.has(part) || steps.length >= maxNesting) return true;
+      above.add(part);
+      steps.push({ object: part, parts: partsOf(part), seen: 0 });
+    }
+  }
+  return false;
+}
+
+/** The getter of an object's member, looked up without allocating a descriptor. */
+const getter = Reflect.get(Object.prototype, "__lookupGetter__") as (this: object, key: string) => unknown;
+
+/** The objects that a list, a set or a wrapper holds; none of anything else. */
+function partsOf(object: object): readonly object[] {
+  const parts: object[] = [];
+  const add = (part: unknown): void => {
+    if (typeof part === "object" && part !== null) parts.push(part);
+  };
+  carefully(() => {
+    if (object instanceof Property) add(object.content);
+    else if (object instanceof LiteralValue) add(object.literal);
+    else if (object instanceof EachValue) add(object.each);
+    else if (Array.isArray(object) || isPlainObject(object))
+      for (const key of Object.keys(object))
+        if (getter.call(object, key) === undefined) add((object as Record<string, unknown>)[key]);
+  }, undefined);
+  return parts;
+}
+
+/** True for an object of no class. */
+export function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/**
+ * How much is read of a value whose members may be made while they are read. What is near is read in any case; of what lies
+ * deeper so many members are that nobody has more of them, and not so many that reading does not end.
+ */
+export class Patience {
+  readonly #near: number;
+  #left = 200_000;
+
+  constructor(near: number) {
+    this.#near = near;
+  }
+
+  /** Whether to read one more member, `depth` deep. */
+  holds(depth: number): boolean {
+    return depth < this.#near || (depth < 500 && this.#left-- > 0);
+  }
+}
