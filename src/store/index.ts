@@ -1,7 +1,7 @@
 /**
  * `/nix/store`: what things are called, how they are described, and where they are made.
  *
- * `StoreScope` describes (pure), `openStore` makes (effects). Formats are exported for those who read other stores.
+ * `StoreScope` describes (pure), `openStore` and `openNixStore` make (effects). Formats are exported for those who read other stores.
  */
 export { type DerivationData, type DerivationOutput, parseDerivation, printDerivation } from "./aterm.ts";
 export { BASE32_ALPHABET, decodeBase32, encodeBase32 } from "./base32.ts";
@@ -25,6 +25,7 @@ export {
 } from "./hash.ts";
 export { type Mention, mentions } from "./mentions.ts";
 export * from "./nar/index.ts";
+export { type OpenNixStoreOptions, openNixStore } from "./nix/open.ts";
 export {
   type Derivation,
   type DerivationInput,
