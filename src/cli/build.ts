@@ -93,11 +93,14 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
     process.stdout.write(values.json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
     return 0;
   }
-  requireFetchable(plan);
+  // What a cache may have needs no mirror; if it then does, that is told below.
+  const cached = byNix || (process.env["OSMOD_SUBSTITUTERS"] ?? "").trim() !== "";
+  if (!cached) requireFetchable(plan);
   const progress = showProgress(plan);
   try {
     await store.realise([value.drv], { ...maxJobs, signal, onEvent: progress.onEvent });
   } catch (error) {
+    if (cached && !signal.aborted) requireFetchable(store.plan([value.drv]));
     throw explainGone(error, lockFile);
   } finally {
     progress.end();

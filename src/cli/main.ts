@@ -11,7 +11,7 @@ const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const [name, ...rest] = argv;
+  const { name, rest } = split(argv);
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     process.stdout.write(`${usage()}\n`);
     return name === undefined ? EXIT_USAGE : 0;
@@ -38,6 +38,13 @@ async function main(argv: readonly string[]): Promise<number> {
     process.removeListener("SIGINT", interrupt);
     process.removeListener("SIGTERM", interrupt);
   }
+}
+
+/** A verb is one word or two. */
+function split([first, second, ...others]: readonly string[]): { name: string | undefined; rest: readonly string[] } {
+  if (first === undefined || second === undefined) return { name: first, rest: [] };
+  if (verbs.has(`${first} ${second}`)) return { name: `${first} ${second}`, rest: others };
+  return { name: first, rest: [second, ...others] };
 }
 
 /** Problems are for the user; anything else is a fault of ours and shows its stack. */

@@ -5,9 +5,19 @@
  */
 export { type DerivationData, type DerivationOutput, parseDerivation, printDerivation } from "./aterm.ts";
 export { BASE32_ALPHABET, decodeBase32, encodeBase32 } from "./base32.ts";
+export { type Exported, type ExportOptions, exportToCache } from "./cache/export.ts";
+export {
+  generateKeys,
+  type PublicKey,
+  parsePublicKey,
+  parseSecretKey,
+  publicKeyOf,
+  type SecretKey,
+} from "./cache/keys.ts";
 export { hashModulo, type Resolved, resolveDerivation, type Unresolved } from "./derivation.ts";
 export type { Collected } from "./embedded/collect.ts";
 export { placeholder } from "./embedded/environment.ts";
+export type { ImportOptions } from "./embedded/import.ts";
 export { defaultRoot } from "./embedded/layout.ts";
 export { type EmbeddedStore, type OpenStoreOptions, openStore } from "./embedded/open.ts";
 export { type SandboxInput, type SandboxSpec, sandboxArgv } from "./embedded/sandbox.ts";

@@ -152,7 +152,7 @@ function pathInfo(
 }
 
 /** Give the object its name, then make it valid. What lies there unregistered is garbage. */
-function settle(state: State, temporary: string, info: PathInfo): void {
+export function settle(state: State, temporary: string, info: PathInfo): void {
   const place = state.physical(info.path);
   const there = lstatSync(place, { throwIfNoEntry: false });
   // A file is replaced by the rename itself; a directory has to go first.
