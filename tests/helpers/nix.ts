@@ -16,7 +16,7 @@ const SETTINGS = ["experimental-features = nix-command", "sandbox = true", "buil
 
 /** A folder for a test; may hold a store, whose directories are read-only. */
 export class TestFolder {
-  readonly path = mkdtempSync(join(tmpdir(), "osmod nix "));
+  readonly path = mkdtempSync(join(tmpdir(), "osmod-nix-"));
 
   /** The environment of a Nix whose store lies in a folder below. */
   nix(name: string, settings: readonly string[] = []): Record<string, string> {

@@ -37,7 +37,10 @@ describe.skipIf(sandbox === undefined)("Nix as the engine", { timeout: 120_000 }
   it("builds what the embedded store builds: the same paths, archives and references", async () => {
     const note = scope.text("note", "a text\n");
     const first = script("first", `echo "from ${note}" > $out`);
-    const second = script("second", `mkdir $out; ln -s ${first} $out/first; cat ${first} > $out/copy; chmod +x $out/copy`);
+    const second = script(
+      "second",
+      `mkdir $out; ln -s ${first} $out/first; cat ${first} > $out/copy; chmod +x $out/copy`,
+    );
     const graph = script("graph", "cat closure > $out", { exportReferencesGraph: `closure ${second}` });
     await store.realise([second, graph]);
     const embedded = openStore({ root: join(folder.path, "embedded"), sandbox: sandbox!.tool, substituters: [] });
