@@ -71,6 +71,7 @@ describe.skipIf(!hasNix)("the minimal machine by Nix", () => {
         [...readFileSync(nix.physical(path), "utf8").matchAll(/\("out","([^"]+)"/g)].map((match) => match[1] ?? ""),
       );
     expect(outputs.length).toBeGreaterThan(200);
+    nix.closure(outputs);
     expect(outputs.map((path) => [path, nix.info(path)?.narHash])).toEqual(
       outputs.map((path) => [path, embedded.info(path)?.narHash]),
     );

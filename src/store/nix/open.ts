@@ -61,8 +61,8 @@ class NixStore implements Store {
   }
 
   info(path: StorePath): PathInfo | undefined {
-    if (!this.isValid(path)) return undefined;
-    if (!this.#infos.has(path)) this.#read([path]);
+    // A closure's are all read at once; asked one by one they would cost two processes each.
+    if (!this.#infos.has(path) && this.isValid(path)) this.#read([path]);
     return this.#infos.get(path);
   }
 
