@@ -15,7 +15,7 @@ import { renderTable } from "./support/table.mjs";
 
 const { values } = parseArgs({ options: { only: { type: "string" }, runs: { type: "string", default: "3" } } });
 const runs = Number(values.runs);
-const suites = ["evaluate", "types", "warm", "cold", "boot"];
+const suites = ["evaluate", "types", "warm", "cold", "boot", "cache"];
 const chosen = values.only?.split(",") ?? suites;
 
 const report = {

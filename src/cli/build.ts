@@ -6,6 +6,7 @@ import type { Derivation, Plan } from "../store/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
 import { evaluateMachine } from "./evaluate.ts";
 import { showProgress } from "./progress.ts";
+import { chosenStore } from "./store-choice.ts";
 import { phase } from "./timing.ts";
 import type { Verb } from "./verbs.ts";
 
@@ -15,12 +16,14 @@ const options = {
   "max-jobs": { type: "string", short: "j" },
   "dry-run": { type: "boolean", default: false },
   json: { type: "boolean", default: false },
+  store: { type: "string" },
 } as const;
 
 const details = [
   "-o, --out-link NAME   the link to make, default ./result",
   "    --no-out-link     make no link, print the store path",
-  "-j, --max-jobs N      builders at a time, default the number of CPUs",
+  "-j, --max-jobs N      builders at a time, default the number of CPUs; with --store nix, what nix.conf says",
+  "    --store KIND      embedded, or nix: let the Nix that is installed build (default: OSMOD_STORE, else embedded)",
   "    --dry-run         list what would be fetched and built, and do neither",
   "    --json            with --dry-run: as JSON",
 ];
@@ -68,14 +71,19 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const parsed = parse(syntax(goal.verb), argv);
   if (parsed === undefined) return 0;
   const { values, positionals } = parsed;
-  const maxJobs = wholeNumber("max-jobs", values["max-jobs"] ?? String(availableParallelism()), 1);
+  const byNix = chosenStore(values.store) === "nix";
+  const maxJobs = jobs(values["max-jobs"], byNix);
 
   // 1. Evaluate down to the derivation.
-  const { value, store, lockFile } = await evaluateMachine(positionals, { signal }, ({ evaluation: { config } }) => ({
-    drv: config.system.build[goal.attribute],
-    hostName: config.networking.hostName,
-    warnings: config.warnings,
-  }));
+  const { value, store, lockFile } = await evaluateMachine(
+    positionals,
+    { signal, store: values.store },
+    ({ evaluation: { config } }) => ({
+      drv: config.system.build[goal.attribute],
+      hostName: config.networking.hostName,
+      warnings: config.warnings,
+    }),
+  );
   for (const warning of value.warnings) process.stderr.write(`warning: ${warning}\n`);
 
   // 2. See what is missing, and make it.
@@ -85,11 +93,14 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
     process.stdout.write(values.json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
     return 0;
   }
-  requireFetchable(plan);
+  // What a cache may have needs no mirror; if it then does, that is told below.
+  const cached = byNix || (process.env["OSMOD_SUBSTITUTERS"] ?? "").trim() !== "";
+  if (!cached) requireFetchable(plan);
   const progress = showProgress(plan);
   try {
-    await store.realise([value.drv], { maxJobs, signal, onEvent: progress.onEvent });
+    await store.realise([value.drv], { ...maxJobs, signal, onEvent: progress.onEvent });
   } catch (error) {
+    if (cached && !signal.aborted) requireFetchable(store.plan([value.drv]));
     throw explainGone(error, lockFile);
   } finally {
     progress.end();
@@ -107,6 +118,12 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const shown = link.startsWith("/") || link.startsWith(".") ? link : `./${link}`;
   process.stdout.write(`${goal.words(shown, value.hostName).join("\n")}\n`);
   return 0;
+}
+
+/** Nix has settings of its own, where 0 means that only other machines build. */
+function jobs(given: string | undefined, byNix: boolean): { maxJobs?: number } {
+  if (given === undefined) return byNix ? {} : { maxJobs: availableParallelism() };
+  return { maxJobs: wholeNumber("max-jobs", given, byNix ? 0 : 1) };
 }
 
 function planAsData(plan: Plan) {

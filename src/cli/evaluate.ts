@@ -9,9 +9,10 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Evaluation } from "../lib/index.ts";
 import { hostSandbox, type PackageSet, type WithPackagesResult, withPackages } from "../packages/index.ts";
-import { defaultRoot, openStore, type Store } from "../store/index.ts";
+import { defaultRoot, openNixStore, openStore, type Store } from "../store/index.ts";
 import { evalMachine, type Machine, vmOf } from "../vm/index.ts";
 import { loadMachine } from "./load.ts";
+import { chosenStore } from "./store-choice.ts";
 import { phase } from "./timing.ts";
 
 /** The lock's name, beside the machine's file. */
@@ -24,6 +25,8 @@ export interface EvaluateOptions {
   readonly readOnly?: boolean;
   /** Forget the versions that are pinned. */
   readonly update?: boolean;
+  /** What `--store` said. */
+  readonly store?: string | undefined;
 }
 
 /** What a verb gets. */
@@ -55,11 +58,13 @@ export async function evaluateMachine<T>(
   take: (subject: Subject) => T,
 ): Promise<Evaluated<T>> {
   const { path, rest } = positionalsOf(positionals);
+  const { store: choice, ...how } = options;
+  const kind = chosenStore(choice);
   phase("start");
   const { file, module } = await loadMachine(path);
   phase("load machine");
   const lockFile = join(dirname(file), LOCK_NAME);
-  const result = await withPackages({ lockFile, onProgress: say, ...options }, (pkgs) => {
+  const result = await withPackages({ lockFile, onProgress: say, ...how }, (pkgs) => {
     const evaluation = evalMachine(module, { pkgs });
     return take({ evaluation, rest, pkgs, vm: () => vmOf(evaluation) });
   });
@@ -67,10 +72,10 @@ export async function evaluateMachine<T>(
   if (result.lockChanged) say(`locked ${locked} packages in ${lockFile}`);
   phase("evaluate");
   const { value, pkgs, lockChanged } = result;
-  return { value, pkgs, lockFile, lockChanged, locked, store: storeWith(result) };
+  return { value, pkgs, lockFile, lockChanged, locked, store: kind === "nix" ? openNixStore() : storeWith(result) };
 }
 
-/** The store, whose builders are isolated by the bubblewrap that the lock pins. */
+/** The embedded store, whose builders are isolated by the bubblewrap that the lock pins. */
 function storeWith({ source, mirrors }: Pick<WithPackagesResult<unknown>, "source" | "mirrors">): Store {
   const root = defaultRoot();
   return openStore({ root, sandbox: hostSandbox({ root, source, mirrors, onProgress: say }) });

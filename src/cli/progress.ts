@@ -27,13 +27,17 @@ function plainLines(total: number, stream: NodeJS.WriteStream): Progress {
   let done = 0;
   const started = Date.now();
   stream.write(`${total} to do\n`);
+  let copied = 0;
+  const refused = new Set<string>();
   return {
     onEvent: (event) => {
+      if (event.type === "substitute") copied += 1;
+      if (event.type === "cache-refused") sayOnce(refused, event, stream);
       if (event.type !== "done") return;
       done += 1;
       stream.write(`[${String(done).padStart(String(total).length)}/${total}] ${event.drv.name}\n`);
     },
-    end: () => stream.write(`${done} of ${total} done in ${seconds(Date.now() - started)}\n`),
+    end: () => stream.write(`${summary(done, total, copied)} in ${seconds(Date.now() - started)}\n`),
   };
 }
 
@@ -41,7 +45,9 @@ function liveLine(total: number, fetches: ReadonlySet<string>, stream: NodeJS.Wr
   const started = Date.now();
   const running = new Map<string, { name: string; fetch: boolean }>();
   const received = new Map<string, number>();
+  const refused = new Set<string>();
   let done = 0;
+  let copied = 0;
   let drawn = 0;
   const draw = (): void => {
     const now = Date.now();
@@ -54,6 +60,7 @@ function liveLine(total: number, fetches: ReadonlySet<string>, stream: NodeJS.Wr
       fetching > 0
         ? `fetching ${fetching} (${megabytes(bytes)}, ${megabytes(bytes / ((now - started) / 1000))}/s)`
         : "",
+      copied > 0 ? `copied ${copied}` : "",
       building.length > 0 ? `building ${building.length}: ${building[0]?.name}` : "",
     ].filter((part) => part !== "");
     const line = `[${String(done).padStart(String(total).length)}/${total}] ${parts.join(", ")}`;
@@ -64,6 +71,14 @@ function liveLine(total: number, fetches: ReadonlySet<string>, stream: NodeJS.Wr
   return {
     onEvent: (event) => {
       if (event.type === "add") return;
+      if (event.type === "cache-refused") {
+        stream.write("\r\u001b[K");
+        return sayOnce(refused, event, stream);
+      }
+      if (event.type === "substitute") {
+        copied += 1;
+        return draw();
+      }
       const id = event.drv.drvPath;
       if (event.type === "start") running.set(id, { name: event.drv.name, fetch: fetches.has(id) });
       else if (event.type === "fetch-progress") received.set(id, event.received);
@@ -75,9 +90,25 @@ function liveLine(total: number, fetches: ReadonlySet<string>, stream: NodeJS.Wr
     },
     end: () => {
       clearInterval(timer);
-      stream.write(`\r\u001b[K${done} of ${total} done in ${seconds(Date.now() - started)}\n`);
+      stream.write(`\r\u001b[K${summary(done, total, copied)} in ${seconds(Date.now() - started)}\n`);
     },
   };
+}
+
+/** What was copied stands for everything below it, which is then neither fetched nor built. */
+function summary(done: number, total: number, copied: number): string {
+  return copied === 0 ? `${done} of ${total} done` : `${done} done and ${copied} copied from caches`;
+}
+
+/** A cache that does not answer does so for every path. */
+function sayOnce(
+  said: Set<string>,
+  { problem: { message, fix } }: Extract<BuildEvent, { type: "cache-refused" }>,
+  stream: NodeJS.WriteStream,
+): void {
+  if (said.has(message)) return;
+  said.add(message);
+  stream.write(`warning: ${message}\n${said.size === 1 && fix !== undefined ? `  fix: ${fix}\n` : ""}`);
 }
 
 function seconds(ms: number): string {

@@ -115,6 +115,27 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
       run: async () => (await import("./log.ts")).run,
     },
   ],
+  [
+    "store export",
+    {
+      summary: "write a build and all it refers to into a binary cache, for osmod and Nix",
+      run: async () => (await import("./store-export.ts")).run,
+    },
+  ],
+  [
+    "store import",
+    {
+      summary: "copy paths from a binary cache, of osmod or Nix, into the store",
+      run: async () => (await import("./store-import.ts")).run,
+    },
+  ],
+  [
+    "store key",
+    {
+      summary: "make keys that sign binary caches",
+      run: async () => (await import("./store-key.ts")).run,
+    },
+  ],
   ["version", { summary: "print the version", run: async () => (await import("./version.ts")).run }],
 ]);
 
@@ -128,6 +149,7 @@ export function usage(): string {
     ...list,
     "",
     "The machine's file defaults to ./machine.ts. `osmod <verb> --help` lists a verb's options.",
-    "Environment: OSMOD_STORE_ROOT (where the store lies), OSMOD_DEBIAN_MIRROR (the archive to fetch from).",
+    "Environment: OSMOD_STORE_ROOT (where the store lies), OSMOD_STORE (embedded or nix),",
+    "OSMOD_SUBSTITUTERS and OSMOD_TRUSTED_PUBLIC_KEYS (binary caches), OSMOD_DEBIAN_MIRROR (the archive to fetch from).",
   ].join("\n");
 }

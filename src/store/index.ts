@@ -1,14 +1,24 @@
 /**
  * `/nix/store`: what things are called, how they are described, and where they are made.
  *
- * `StoreScope` describes (pure), `openStore` makes (effects). Formats are exported for those who read other stores.
+ * `StoreScope` describes (pure), `openStore` and `openNixStore` make (effects). Formats are exported for those who read other stores.
  */
 export { type DerivationData, type DerivationOutput, parseDerivation, printDerivation } from "./aterm.ts";
 export { BASE32_ALPHABET, decodeBase32, encodeBase32 } from "./base32.ts";
+export { type Exported, type ExportOptions, exportToCache } from "./cache/export.ts";
+export {
+  generateKeys,
+  type PublicKey,
+  parsePublicKey,
+  parseSecretKey,
+  publicKeyOf,
+  type SecretKey,
+} from "./cache/keys.ts";
 export { hashModulo, type Resolved, resolveDerivation, type Unresolved } from "./derivation.ts";
 export type { Collected, CollectOptions } from "./embedded/collect.ts";
 export { placeholder } from "./embedded/environment.ts";
 export { isNamed } from "./embedded/find.ts";
+export type { ImportOptions } from "./embedded/import.ts";
 export { defaultRoot } from "./embedded/layout.ts";
 export { type EmbeddedStore, type OpenStoreOptions, openStore } from "./embedded/open.ts";
 export type { Optimised, OptimiseOptions } from "./embedded/optimise.ts";
@@ -40,6 +50,7 @@ export {
 } from "./hash.ts";
 export { type Mention, mentions } from "./mentions.ts";
 export * from "./nar/index.ts";
+export { type OpenNixStoreOptions, openNixStore } from "./nix/open.ts";
 export {
   type Derivation,
   type DerivationInput,

@@ -34,7 +34,12 @@ const PATH = /^\/nix\/store\/([0-9abcdfghijklmnpqrsvwxyz]{32})-([0-9a-zA-Z+\-._?
 
 /** The path of a text file that refers to `references`. */
 export function textPath(name: string, text: string, references: readonly StorePath[] = []): StorePath {
-  return makePath(withReferences("text", references), sha256(text), name);
+  return textPathOfHash(name, sha256(text), references);
+}
+
+/** The path of a text file of which only the sha256 is known. */
+export function textPathOfHash(name: string, hash: Hash, references: readonly StorePath[] = []): StorePath {
+  return makePath(withReferences("text", references), hash, name);
 }
 
 /** The path of a fixed output, or, for recursive sha256, of a source tree added by content. */

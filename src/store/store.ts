@@ -1,9 +1,10 @@
 /**
  * The interface behind which stores differ.
  *
- * `embedded` needs nothing but this process (embedded/); another implementation may hand the same `.drv` texts to a
- * Nix that is installed. Callers see no difference: the same objects have the same paths in both.
+ * `embedded` needs nothing but this process (embedded/); `nix` hands the same `.drv` texts to a Nix that is installed
+ * (nix/). Callers see no difference: the same objects have the same paths in both.
  */
+import type { Problem } from "../problems/index.ts";
 import type { Derivation, Source, StoreObject } from "./objects.ts";
 import type { StorePath } from "./path.ts";
 
@@ -77,7 +78,11 @@ export type BuildEvent =
       /** Absent when the server does not tell. */
       readonly total?: number;
     }
-  | { readonly type: "add"; readonly source: Source };
+  | { readonly type: "add"; readonly source: Source }
+  /** A valid path was copied from a cache instead of being made here. */
+  | { readonly type: "substitute"; readonly path: StorePath; readonly from: string }
+  /** A cache, or one path of it, is not used; building goes on without. */
+  | { readonly type: "cache-refused"; readonly from: string; readonly problem: Problem };
 
 /** How a builder gets its mount namespace: an argv prefix that ends in bubblewrap, made ready on first need. */
 export interface SandboxTool {

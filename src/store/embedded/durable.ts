@@ -33,15 +33,16 @@ const FEW_FILES = 200;
 let count = 0;
 
 /** Run `work`, which registers paths, so that all it made is on the disk when this resolves. */
-export async function durably(state: State, work: () => Promise<void>): Promise<void> {
+export async function durably<T>(state: State, work: () => Promise<T>): Promise<T> {
   await recover(state);
   const { unsynced } = state.layout;
   const mark = `${unsynced}/${thisOwner()}.${++count}`;
   writeDurably(mark, `${Math.floor(Date.now() / 1000)}\n`);
   const heartbeat = setInterval(() => touch(mark), TOUCH_EVERY_MS).unref();
   try {
-    await work();
+    const result = await work();
     for (const name of await syncMade(state, mark)) rmSync(`${unsynced}/${name}`, { force: true });
+    return result;
   } finally {
     // After a failure the mark stays, and with it the memory that nothing was synced.
     clearInterval(heartbeat);

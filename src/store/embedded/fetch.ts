@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { fail, ProblemError, problem, quoted } from "../../problems/index.ts";
 import { unpackNarStream } from "../nar/unpack.ts";
 import type { Derivation } from "../objects.ts";
+import { fromXz } from "../xz.ts";
 import { type Answer, get } from "./http.ts";
 import { checkHash, fixedCheck, publish } from "./publish.ts";
 import type { State } from "./state.ts";
@@ -142,14 +143,10 @@ async function transfer(answer: Answer, file: string, hasher: Hasher, options: F
 async function* contents(file: string, compressed: boolean): AsyncGenerator<Uint8Array> {
   const raw = createReadStream(file);
   if (!compressed) return yield* raw as AsyncIterable<Uint8Array>;
-  const { XzReadableStream } = await import("xz-decompress");
-  const { Readable } = await import("node:stream");
-  const stream = new XzReadableStream(Readable.toWeb(raw) as ReadableStream<Uint8Array>);
-  const reader = stream.getReader();
-  for (;;) {
-    const { done, value } = await reader.read().catch(notXz);
-    if (done) return;
-    yield value;
+  try {
+    yield* fromXz(raw as AsyncIterable<Uint8Array>);
+  } catch (error) {
+    notXz(error);
   }
 }
 

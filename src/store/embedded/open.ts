@@ -10,11 +10,12 @@ import { type Collected, type CollectOptions, collectGarbage } from "./collect.t
 import { durably, recover } from "./durable.ts";
 import { findPath } from "./find.ts";
 import { pathsBelow, planFor } from "./graph.ts";
+import { type ImportOptions, importFrom } from "./import.ts";
 import { createLayout, defaultRoot, layoutOf, logFile } from "./layout.ts";
 import { COLLECTING } from "./locks.ts";
 import { type Optimised, type OptimiseOptions, optimise } from "./optimise.ts";
 import { interrupted, ioProblem } from "./problems.ts";
-import { Realisation } from "./realise.ts";
+import { type Caches, Realisation } from "./realise.ts";
 import { type Repaired, type RepairOptions, repairStore } from "./repair.ts";
 import { addNamedRoot, addRoot, type Root, removeRoot, roots } from "./roots.ts";
 import { announceUse, type Running, running } from "./running.ts";
@@ -29,15 +30,28 @@ export interface OpenStoreOptions {
   readonly root?: string;
   /** Where builders get their isolation from; asked only when something is to be built. */
   readonly sandbox: SandboxTool;
+  /** Binary caches asked before anything is built: directories or URLs. Default: the words of $OSMOD_SUBSTITUTERS. */
+  readonly substituters?: readonly string[];
+  /** Keys whose signatures are believed. Default: the words of $OSMOD_TRUSTED_PUBLIC_KEYS. */
+  readonly trustedPublicKeys?: readonly string[];
 }
 
 /** Open the embedded store. Nothing is created before something is made in it. */
 export function openStore(options: OpenStoreOptions): EmbeddedStore {
-  return new Opened(openState(layoutOf(options.root ?? defaultRoot())), options.sandbox);
+  const caches: Caches = {
+    substituters: options.substituters ?? words("OSMOD_SUBSTITUTERS"),
+    trustedPublicKeys: options.trustedPublicKeys ?? words("OSMOD_TRUSTED_PUBLIC_KEYS"),
+  };
+  return new Opened(openState(layoutOf(options.root ?? defaultRoot())), options.sandbox, caches);
 }
 
 /** The embedded store: what every store can, and looking after itself. */
 export interface EmbeddedStore extends Store {
+  /**
+   * Copy paths from a binary cache (a directory or URL), with all they refer to; without paths, everything that a
+   * directory has. Answers what was copied. Problems: `cache-unreachable`, `cache-path-missing`, `signature-untrusted`, `hash-mismatch`, …
+   */
+  importFrom(cache: string, paths: readonly StorePath[] | undefined, options?: ImportOptions): Promise<StorePath[]>;
   /** Every valid path. */
   paths(): StorePath[];
   /**
@@ -74,7 +88,10 @@ class Opened implements EmbeddedStore {
   readonly #state: State;
   readonly #sandbox: SandboxTool;
 
-  constructor(state: State, sandbox: SandboxTool) {
+  readonly #caches: Caches;
+
+  constructor(state: State, sandbox: SandboxTool, caches: Caches) {
+    this.#caches = caches;
     this.root = state.layout.root;
     this.#state = state;
     this.#sandbox = sandbox;
@@ -100,16 +117,34 @@ class Opened implements EmbeddedStore {
     await recover(this.#state);
     const missing = targets.filter((target) => !this.#isMade(target));
     if (missing.length === 0) return;
+    await this.#making(pathsBelow(missing), options.signal, () =>
+      new Realisation(this.#state, this.#sandbox, options, this.#caches).run(missing),
+    );
+  }
+
+  importFrom(
+    cache: string,
+    paths: readonly StorePath[] | undefined,
+    options: ImportOptions = {},
+  ): Promise<StorePath[]> {
+    const keys = [...this.#caches.trustedPublicKeys, ...(options.trustedPublicKeys ?? [])];
+    return this.#making(paths ?? [], options.signal, () =>
+      importFrom(this.#state, cache, paths, { ...options, trustedPublicKeys: keys }),
+    );
+  }
+
+  /** Do something that makes paths; `needed` is what no collection may take away meanwhile. */
+  async #making<T>(needed: Iterable<StorePath>, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     createLayout(this.#state.layout);
     this.#state.temporaries.sweep();
     this.#state.locks.sweep();
-    const { signal } = options;
-    const release = this.#guarded(() => announceUse(this.#state, pathsBelow(missing)));
+    const release = this.#guarded(() => announceUse(this.#state, needed));
     try {
-      await this.#state.locks.ended(COLLECTING, signal).catch((error: unknown) => {
-        throw signal?.aborted === true ? new ProblemError([interrupted()], { cause: error }) : error;
-      });
-      await durably(this.#state, () => new Realisation(this.#state, this.#sandbox, options).run(missing));
+      await this.#state.locks.ended(COLLECTING, signal);
+      return await durably(this.#state, work);
+    } catch (error) {
+      if (signal?.aborted !== true || error instanceof ProblemError) throw error;
+      throw new ProblemError([interrupted()], { cause: error });
     } finally {
       release();
     }
@@ -203,4 +238,8 @@ class Opened implements EmbeddedStore {
     const paths = origin.type === "derivation" ? [origin.drvPath, ...Object.values(origin.outputs)] : [origin.path];
     return paths.every((path) => this.isValid(path));
   }
+}
+
+function words(variable: string): string[] {
+  return (process.env[variable] ?? "").split(/\s+/).filter((word) => word !== "");
 }

@@ -130,7 +130,7 @@ function pathInfo(
 }
 
 /** Give the object its name, then make it valid. What lies there unregistered is garbage. */
-function settle(state: State, temporary: string, info: PathInfo): void {
+export function settle(state: State, temporary: string, info: PathInfo): void {
   const place = state.physical(info.path);
   state.made.add(info.path);
   if (state.infos.isValid(info.path)) {

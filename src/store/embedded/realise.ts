@@ -23,11 +23,21 @@ import { ScratchPool } from "./scratch.ts";
 import { Slots } from "./slots.ts";
 import { addSource } from "./sources.ts";
 import type { State } from "./state.ts";
+import { Substituter } from "./substitute.ts";
 
 const DEFAULT_FETCHES = 8;
 
 /** Failures after which other downloads still tell something new. */
 const LOCAL_FAILURES: ReadonlySet<string> = new Set(["fetch-not-found", "hash-mismatch"]);
+
+/** Where valid paths may be copied from. */
+export interface Caches {
+  readonly substituters: readonly string[];
+  readonly trustedPublicKeys: readonly string[];
+}
+
+/** Whoever repairs makes again what is damaged, and does not take somebody's word for it. */
+export const noCaches: Caches = { substituters: [], trustedPublicKeys: [] };
 
 /** One call of `realise`. */
 export class Realisation {
@@ -43,13 +53,21 @@ export class Realisation {
   readonly #problems: Problem[] = [];
   /** Where each derivation stands in the order of beginning. */
   #ranks: ReadonlyMap<Derivation, number> = new Map();
+  readonly #substituter: Substituter | undefined;
   #cause: unknown;
   #prefix: Promise<readonly string[]> | undefined;
 
   /** Paths to be made again although they are valid; one leaves the set when it was. */
   readonly #again: Set<StorePath>;
 
-  constructor(state: State, tool: SandboxTool, options: RealiseOptions, again: Set<StorePath> = new Set()) {
+  /** Problem: `key-malformed`. */
+  constructor(
+    state: State,
+    tool: SandboxTool,
+    options: RealiseOptions,
+    caches: Caches,
+    again: Set<StorePath> = new Set(),
+  ) {
     this.#state = state;
     this.#again = again;
     this.#tool = tool;
@@ -58,7 +76,18 @@ export class Realisation {
     setMaxListeners(0, this.#stop.signal);
     this.#scratches = new ScratchPool(state.temporaries);
     this.#jobs = new Slots(options.maxJobs ?? availableParallelism());
-    this.#fetches = new Slots(options.maxFetches ?? DEFAULT_FETCHES);
+    const maxFetches = options.maxFetches ?? DEFAULT_FETCHES;
+    this.#fetches = new Slots(maxFetches);
+    if (caches.substituters.length === 0) return;
+    const { onEvent } = options;
+    this.#substituter = new Substituter(state, {
+      caches: caches.substituters,
+      trustedPublicKeys: caches.trustedPublicKeys,
+      maxFetches,
+      signal: this.#stop.signal,
+      onCopied: (path, from) => onEvent?.({ type: "substitute", path, from }),
+      onRefused: (from, problem) => onEvent?.({ type: "cache-refused", from, problem }),
+    });
   }
 
   /** Make the targets valid, or throw everything that went wrong. */
@@ -108,6 +137,8 @@ export class Realisation {
   }
 
   async #make(drv: Derivation): Promise<boolean> {
+    // Before its inputs are looked at: what a cache has needs none of them.
+    if (await this.#substituted(drv)) return true;
     const inputs = await this.#all([
       ...drv.inputSources.map((source) => this.#source(source)),
       ...drv.inputDerivations.map((input) => this.#derivation(input.derivation, input.outputs)),
@@ -122,6 +153,19 @@ export class Realisation {
       if (this.#problems.length > 0 || this.#cause !== undefined) return false;
       return this.#alone(drv, () => this.#build(drv, leave));
     }, this.#ranks.get(drv));
+  }
+
+  /** True when caches had every output. What cannot be copied, for whatever reason, can be made. */
+  async #substituted(drv: Derivation): Promise<boolean> {
+    if (this.#substituter === undefined || this.#stop.signal.aborted) return false;
+    try {
+      return await this.#substituter.copy(Object.values(drv.outputs));
+    } catch (error) {
+      if (this.#stop.signal.aborted) return false;
+      if (!(error instanceof ProblemError)) return this.#attempt(drv, () => Promise.reject(error));
+      for (const problem of error.problems) this.#options.onEvent?.({ type: "cache-refused", from: drv.name, problem });
+      return false;
+    }
   }
 
   /** Do `work` while nobody else makes the outputs, unless somebody just did. */

@@ -15,7 +15,7 @@ import { durably } from "./durable.ts";
 import { forgetWithReferrers } from "./forget.ts";
 import { Loader, type MoreUrls } from "./load.ts";
 import { COLLECTING } from "./locks.ts";
-import { Realisation } from "./realise.ts";
+import { noCaches, Realisation } from "./realise.ts";
 import { announceUse } from "./running.ts";
 import type { State } from "./state.ts";
 import { examinePath, type Finding } from "./verify.ts";
@@ -63,7 +63,7 @@ export async function repairStore(
       // What cannot be read would stop whoever needs it as an input; without it the path is made like any other.
       for (const { code, path } of findings) if (code === "registration-broken") state.infos.forget(path as StorePath);
       const again = new Set(damaged);
-      for (const drv of order) await new Realisation(state, tool, options, again).run([drv]).catch(note);
+      for (const drv of order) await new Realisation(state, tool, options, noCaches, again).run([drv]).catch(note);
     });
     const left: StorePath[] = [];
     for (const path of damaged) {

@@ -1,0 +1,95 @@
+/**
+ * Nix's error messages as problems. Pure.
+ *
+ * What failed is told once; that other derivations could then not be built follows from it and is left out. Words that
+ * are not known are quoted as they are: the list below is for codes that somebody acts on, not for completeness.
+ */
+import { type Problem, problem } from "../../problems/index.ts";
+import type { Derivation } from "../objects.ts";
+import type { StorePath } from "../path.ts";
+import { failed } from "./command.ts";
+
+/** What is known besides the messages. */
+export interface FailureContext {
+  readonly byDrvPath: ReadonlyMap<StorePath, Derivation>;
+  /** Last lines of each builder. */
+  readonly logs: ReadonlyMap<StorePath, readonly string[]>;
+}
+
+const BUILDER =
+  /builder for '([^']+\.drv)' (failed[^;\n]*|was [^;\n]*)|Cannot build '([^']+\.drv)'\.\s+Reason: builder (failed[^\n]*?)\.?(?:\n|$)/;
+const MISMATCH = /hash mismatch in fixed-output derivation '([^']+)':\s+(?:specified|wanted):\s+(\S+)\s+got:\s+(\S+)/;
+const FEATURES = /a '([^']+)' with features \{([^}]*)\} is required to build '([^']+)'/;
+const CONSEQUENCE = /dependenc(?:y|ies) of derivation .* failed|^(?:error: )?build of .* failed|Reason: \d+ dependenc/;
+
+/** One problem for each thing that failed; at least one. */
+export function problemsOf(messages: readonly string[], context: FailureContext): [Problem, ...Problem[]] {
+  const found = new Map<string, Problem>();
+  const unknown: string[] = [];
+  for (const message of messages) {
+    const known = understand(message, context);
+    if (known !== undefined) found.set(`${known.code} ${known.message}`, known);
+    else if (!CONSEQUENCE.test(message)) unknown.push(message);
+  }
+  const [first, ...rest] = found.values();
+  if (first !== undefined) return [first, ...rest];
+  return [failed("nix-store --realise", (unknown.length > 0 ? unknown : messages).join("\n"))];
+}
+
+function understand(message: string, context: FailureContext): Problem | undefined {
+  const mismatch = MISMATCH.exec(message);
+  if (mismatch !== null) {
+    const [, path = "", expected, got] = mismatch;
+    const url = context.byDrvPath.get(path)?.data.env.get("url");
+    return problem({
+      code: "hash-mismatch",
+      message: `${nameOf(path, context)} does not have the hash it must have`,
+      notes: [`expected  ${expected}`, `got       ${got}`, ...(url === undefined ? [] : [`from      ${url}`])],
+      fix: "The server, or something on the way, gave another file than the one asked for. Try another mirror; if the file was replaced on purpose, take its new hash. Nothing of it was kept.",
+    });
+  }
+  const features = FEATURES.exec(message);
+  if (features !== null) {
+    const [, system, named, path = ""] = features;
+    return problem({
+      code: "build-feature-missing",
+      message: `${nameOf(path, context)} needs a ${system} with ${named}, and Nix knows none`,
+      fix: "Name a machine with these features as `builders` in nix.conf, or, if this one has them, add them to its `system-features`.",
+    });
+  }
+  const builder = BUILDER.exec(message);
+  return builder === null
+    ? undefined
+    : builderFailure(builder[1] ?? builder[3] ?? "", builder[2] ?? builder[4] ?? "failed", message, context);
+}
+
+function builderFailure(path: string, how: string, message: string, context: FailureContext): Problem {
+  const drv = context.byDrvPath.get(path);
+  const lines = context.logs.get(path) ?? [];
+  const url = drv?.data.builder === "builtin:fetchurl" ? drv.data.env.get("url") : undefined;
+  if (url !== undefined) {
+    const words = [message, ...lines].join("\n");
+    const reason = /unable to download[^\n]*?: ([^\n]*)/.exec(words)?.[1] ?? how;
+    const gone = /HTTP error (?:404|410)|\b37\b|Couldn't open file/.test(reason);
+    return problem({
+      code: gone ? "fetch-not-found" : "fetch-failed",
+      message: gone ? `${url} is not there: ${reason}` : `${url} cannot be fetched: ${reason}`,
+      fix: gone
+        ? "The file was moved or superseded. Use a mirror or dated snapshot that still has it, or move on to the version that replaced it."
+        : "Check the network of the machine that Nix builds on; then run the same command again, or choose another mirror.",
+    });
+  }
+  return problem({
+    code: "builder-failed",
+    message: `the builder of ${nameOf(path, context)} ${how}`,
+    notes:
+      lines.length === 0
+        ? ["(it said nothing)"]
+        : [`last ${lines.length} lines of its log:`, ...lines.map((line) => `> ${line}`)],
+    fix: `Find the cause in the log (nix-store --read-log ${path}), and change the derivation or its inputs.`,
+  });
+}
+
+function nameOf(path: StorePath, context: FailureContext): string {
+  return context.byDrvPath.get(path)?.name ?? path;
+}
