@@ -298,11 +298,12 @@ describe.skipIf(sandbox === undefined)("building", { timeout: 60_000 }, () => {
   });
 
   it("runs as many builders at a time as it may, and no more", async () => {
-    const drvs = Array.from({ length: 6 }, (_, i) => shell(`job-${i}`, "sleep 0.1; echo > $out"));
+    const drvs = Array.from({ length: 6 }, (_, i) => shell(`job-${i}`, "echo begins; sleep 0.3; echo > $out; echo ends"));
     let [now, most] = [0, 0];
     const onEvent = (event: BuildEvent): void => {
-      if (event.type === "start") most = Math.max(most, ++now);
-      if (event.type === "done") now--;
+      if (event.type !== "log") return;
+      if (event.line === "begins") most = Math.max(most, ++now);
+      if (event.line === "ends") now--;
     };
     await store.realise(drvs, { maxJobs: 3, onEvent });
     expect(most).toBe(3);

@@ -166,7 +166,7 @@ describe.skipIf(sandbox === undefined)("Nix as the engine", { timeout: 120_000 }
   });
 });
 
-describe("without a Nix", () => {
+describe("without a Nix", { timeout: 30_000 }, () => {
   it("says what is missing and the ways out", async () => {
     const folder = new TestFolder();
     symlinkSync("/nowhere", join(folder.path, "dangling"));
