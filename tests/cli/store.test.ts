@@ -37,16 +37,16 @@ afterEach(() => {
 
 /** Run a verb in this process. */
 async function said(verb: Verb, ...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  const take = (into: (text: string) => void) => (chunk: unknown) => {
-    into(String(chunk));
+  const texts = { out: "", err: "" };
+  const take = (into: keyof typeof texts) => (chunk: unknown) => {
+    texts[into] += String(chunk);
     return true;
   };
-  const add = { out: (text: string) => void (out += text), err: (text: string) => void (err += text) };
-  const stdout = vi.spyOn(process.stdout, "write").mockImplementation(take(add.out));
-  const stderr = vi.spyOn(process.stderr, "write").mockImplementation(take(add.err));
+  const stdout = vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
+  const stderr = vi.spyOn(process.stderr, "write").mockImplementation(take("err"));
   try {
-    return { code: await verb(argv, new AbortController().signal), out, err };
+    const code = await verb(argv, new AbortController().signal);
+    return { code, ...texts };
   } finally {
     stdout.mockRestore();
     stderr.mockRestore();
