@@ -109,7 +109,10 @@ class Opened implements EmbeddedStore {
       await this.#state.locks.ended(COLLECTING, signal).catch((error: unknown) => {
         throw signal?.aborted === true ? new ProblemError([interrupted()], { cause: error }) : error;
       });
-      await durably(this.#state, () => new Realisation(this.#state, this.#sandbox, options).run(missing));
+      const work = () => new Realisation(this.#state, this.#sandbox, options).run(missing);
+      await durably(this.#state, work).catch((error: unknown) => {
+        throw ioProblem(error, this.root);
+      });
     } finally {
       release();
     }
