@@ -47,7 +47,7 @@ describe("a store with a running machine", () => {
     vm = home.start(join(launcher, "bin/run-minimal-vm"), [], { cwd: directory });
     if (vm.stdin === null || vm.stdout === null) throw new Error("the launcher has no console");
     guest = new GuestConsole(vm.stdin, vm.stdout);
-    await guest.login("root", "root");
+    await guest.login("root", "root", 480);
     rmSync(join(directory, "result"));
     writeFileSync(
       join(directory, "slow.ts"),

@@ -53,8 +53,8 @@ export class GuestConsole {
   }
 
   /** Log in at the prompt and silence echo and prompt, so that {@link run} reads outputs alone. */
-  async login(user: string, password: string): Promise<void> {
-    await this.waitFor(/login: /);
+  async login(user: string, password: string, seconds = 240): Promise<void> {
+    await this.waitFor(/login: /, seconds);
     this.send(user);
     await this.waitFor(/Password: /);
     this.send(password);

@@ -143,8 +143,9 @@ class Opened implements EmbeddedStore {
       await this.#state.locks.ended(COLLECTING, signal);
       return await durably(this.#state, work);
     } catch (error) {
-      if (signal?.aborted !== true || error instanceof ProblemError) throw error;
-      throw new ProblemError([interrupted()], { cause: error });
+      if (error instanceof ProblemError) throw error;
+      if (signal?.aborted === true) throw new ProblemError([interrupted()], { cause: error });
+      throw ioProblem(error, this.root);
     } finally {
       release();
     }
