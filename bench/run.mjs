@@ -4,6 +4,7 @@
  *     npm run bench                        everything
  *     npm run bench -- --only warm,boot    some of it
  *     npm run bench -- --runs 5
+ *     npm run bench -- --only store --mebibytes 64 --paths 1000      a quick look
  *
  * Prints a table of medians and ratios and writes bench/results/latest.json. Absolute times differ from machine to
  * machine; the ratios are what to look at. A comparison whose tool is not installed is left out, and said to be.
@@ -13,9 +14,17 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { renderTable } from "./support/table.mjs";
 
-const { values } = parseArgs({ options: { only: { type: "string" }, runs: { type: "string", default: "3" } } });
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    runs: { type: "string", default: "3" },
+    mebibytes: { type: "string", default: "1024" },
+    paths: { type: "string", default: "10000" },
+  },
+});
 const runs = Number(values.runs);
-const suites = ["evaluate", "types", "warm", "cold", "boot", "cache"];
+const sizes = { mebibytes: Number(values.mebibytes), paths: Number(values.paths) };
+const suites = ["evaluate", "types", "warm", "store", "cold", "boot", "cache"];
 const chosen = values.only?.split(",") ?? suites;
 
 const report = {
@@ -32,7 +41,7 @@ const report = {
 for (const name of suites.filter((suite) => chosen.includes(suite))) {
   const { measure } = await import(`./${name}.mjs`);
   process.stderr.write(`measuring ${name} …\n`);
-  report.rows.push(...(await measure({ runs })));
+  report.rows.push(...(await measure({ runs, ...sizes })));
 }
 process.stdout.write(`${renderTable(report.rows)}\n`);
 mkdirSync(new URL("./results/", import.meta.url), { recursive: true });

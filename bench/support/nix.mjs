@@ -1,5 +1,6 @@
-/** Real Nix, as far as it is installed: evaluating an expression, its time and its memory. */
+/** Real Nix, as far as it is installed: evaluating an expression, its time and its memory; and a store of its own. */
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { has, timed } from "./run.mjs";
 
 /** Where nixpkgs' library is: `OSMOD_BENCH_NIXPKGS_LIB`, or `<nixpkgs/lib>`. Otherwise why there is none. */
@@ -29,4 +30,16 @@ export function evaluateNix(expression, options = []) {
     : timed("nix-instantiate", args);
   const peak = /^peak KiB: (\d+)$/m.exec(stderr)?.[1];
   return { seconds, stdout, peakMiB: peak === undefined ? undefined : Number(peak) / 1024 };
+}
+
+/** The environment in which Nix keeps everything below `place`. */
+export function privateNix(place) {
+  return {
+    ...process.env,
+    NIX_STORE_DIR: join(place, "store"),
+    NIX_STATE_DIR: join(place, "var"),
+    NIX_LOG_DIR: join(place, "log"),
+    NIX_CONF_DIR: join(place, "etc"),
+    NIX_REMOTE: "local",
+  };
 }
