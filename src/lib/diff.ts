@@ -162,10 +162,10 @@ function isSame(x: unknown, y: unknown): boolean {
 
 /** Each member is read; what has seen each other already is the same, and so is what lies too deep to be seen. */
 function isSameInside(x: unknown, y: unknown, seen: Map<unknown, unknown>, patience: Patience, depth: number): boolean {
-  if (Object.is(x, y) || !patience.holds(depth)) return true;
+  if (Object.is(x, y)) return true;
   if (typeof x === "function" && typeof y === "function") return String(x) === String(y);
   if (!isObject(x) || !isObject(y)) return false;
-  if (seen.get(x) === y) return true;
+  if (seen.get(x) === y || !patience.holds(depth)) return true;
   seen.set(x, y);
   if (Object.getPrototypeOf(x) !== Object.getPrototypeOf(y)) return false;
   if (!Array.isArray(x) && !isPlainObject(x) && x.toString !== Object.prototype.toString)

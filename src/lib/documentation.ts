@@ -6,7 +6,7 @@
  */
 
 import { inCall } from "./core/calls.ts";
-import { carefully } from "./core/careful.ts";
+import { carefully, containsItself } from "./core/careful.ts";
 import { DocText } from "./core/doc-text.ts";
 import { evaluated } from "./core/evaluate.ts";
 import { names, showPath } from "./core/loc.ts";
@@ -108,8 +108,10 @@ function settle(value: unknown): unknown {
 }
 
 function documented(value: unknown): DocumentedValue {
-  return carefully<DocumentedValue>(
-    () => (value instanceof DocText ? { text: value.text, format: value.format } : { value }),
-    { text: print(value), format: "expression" },
-  );
+  const asText = (): DocumentedValue => ({ text: print(value), format: "expression" });
+  // Documentation is written as JSON, which has no words for these.
+  if (typeof value === "bigint" || typeof value === "symbol" || containsItself(value)) return asText();
+  const isText = carefully(() => value instanceof DocText, undefined);
+  if (isText === undefined) return asText();
+  return isText ? { text: (value as DocText).text, format: (value as DocText).format } : { value };
 }

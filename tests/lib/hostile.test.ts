@@ -5,13 +5,22 @@ import {
   declareOptions,
   define,
   defineModule,
+  diff,
+  documentOptions,
   evalModules,
+  explain,
   mkForce,
   mkIf,
   mkMerge,
   mkOption,
+  mkOverride,
+  type Problem,
+  profile,
   raw,
+  renderExplanation,
+  renderProfile,
   t,
+  toJsonSchema,
   using,
 } from "../../src/lib/index.ts";
 import { ProblemError, renderProblems } from "../../src/problems/index.ts";
@@ -186,6 +195,166 @@ describe("any value at any place, in anything", () => {
   });
 });
 
+/** A chain of options, each of which needs the one before. */
+const chain = (length: number) => {
+  const names = Array.from({ length }, (_, i) => `v${i}`);
+  return raw.evaluate({
+    modules: [
+      new raw.ModuleRecord({
+        options: Object.fromEntries(names.map((name) => [name, new raw.OptionDecl({ type: raw.int })])),
+        config: ({ config }: { config: Record<string, number> }) =>
+          Object.fromEntries(names.map((name, i) => [name, i === 0 ? 0 : () => (config[`v${i - 1}`] as number) + 1])),
+      }),
+    ],
+  }).config as Record<string, number>;
+};
+
+function problemsOf(run: () => unknown): readonly Problem[] {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ProblemError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("a value that cannot be looked at", () => {
+  const unreadable = (target: object): never => {
+    const { proxy, revoke } = Proxy.revocable(target, {});
+    revoke();
+    return proxy as never;
+  };
+  const options = declareOptions({
+    g: {
+      x: mkOption({ type: t.anything, default: 0 }),
+      y: mkOption({ type: t.int, default: 1 }),
+      list: mkOption({ type: t.listOf(t.str), default: [] }),
+    },
+  });
+  const given = (x: unknown) =>
+    evalModules({ modules: [defineModule<typeof options>({ options, config: { g: { x: x as never } } })] });
+
+  it("leaves evaluation as it was when it is thrown", () => {
+    const evaluation = given(() => {
+      throw unreadable({});
+    });
+    for (let i = 0; i < 500; i++) expect(() => evaluation.config.g.x).toThrow(ProblemError);
+    expect(chain(4000)["v3999"]).toBe(3999);
+  });
+
+  it("is a problem of its own option only", () => {
+    for (const x of [
+      unreadable({}),
+      unreadable([]),
+      mkOverride(unreadable({}), 1),
+      mkOverride(Symbol("p") as never, 1),
+    ]) {
+      const { g } = given(x).config;
+      expect(g.y).toBe(1);
+      expect(() => g.x).toThrow(ProblemError);
+    }
+    const { config } = evalModules({
+      modules: [
+        defineModule<typeof options>({ options, config: { g: { list: Object.setPrototypeOf(["a"], null) as never } } }),
+      ],
+    });
+    expect(config.g.y).toBe(1);
+  });
+
+  it("can be explained", () => {
+    const itself: never[] = [];
+    itself.push(mkMerge(itself) as never);
+    const spring = (): never => {
+      throw new Error("boom");
+    };
+    for (const list of [spring, class {}, itself, Object.setPrototypeOf([1], null)]) {
+      const { definitions } = explain(given(mkMerge(list as never)), "g.x");
+      expect(definitions.at(-1)?.value).toMatch(/^mkMerge/);
+    }
+    expect(renderExplanation(explain(given(mkOverride(Symbol("p") as never, 1)), "g.x"))).toContain("mkOverride(…, 1)");
+  });
+
+  it("is shown in documentation, and left out of schemas", () => {
+    for (const value of [unreadable({}), unreadable([]), 10n, cyclic()]) {
+      const declared = declareOptions({
+        x: mkOption({ type: t.raw, default: value, example: value }),
+        y: mkOption({ type: t.int, default: 1 }),
+      });
+      const evaluation = evalModules({ modules: [defineModule({ options: declared })] });
+      expect(documentOptions(evaluation).map(({ name }) => name)).toEqual(["x", "y"]);
+      expect(toJsonSchema(evaluation)).toMatchObject({ properties: { x: {}, y: { default: 1 } } });
+      expect(() => JSON.stringify(documentOptions(evaluation))).not.toThrow();
+    }
+  });
+
+  it("is no tree of options", () => {
+    const endless = (): object => ({
+      get a() {
+        return endless();
+      },
+    });
+    for (const tree of [unreadable({}), { a: unreadable({}) }, "x".repeat(20_000), endless()])
+      expect(() => evalModules({ modules: [defineModule({ options: declareOptions(tree as never) })] }).config).toThrow(
+        ProblemError,
+      );
+    const records = ["x".repeat(20_000), [1], unreadable({})].map(
+      (of) => new raw.ModuleRecord({ options: of as never }),
+    );
+    for (const record of records) expect(() => raw.evaluate({ modules: [record] }).config).toThrow(ProblemError);
+  });
+
+  it("is no file either", () => {
+    const record = new raw.ModuleRecord({ file: 1 as never, config: { unknown: 1 } });
+    expect(() => renderProblems(problemsOf(() => raw.evaluate({ modules: [record] }).config))).not.toThrow();
+    expect(problemsOf(() => defineModule({ file: 1 as never }))[0]?.code).toBe("call-invalid");
+  });
+});
+
+describe("a value without end", () => {
+  const options = declareOptions({
+    anything: mkOption({ type: t.anything, default: 0 }),
+    json: mkOption({ type: t.json, default: 0 }),
+  });
+  const given = (value: unknown) => {
+    const config = { anything: value, json: value } as never;
+    return evalModules({ modules: [defineModule<typeof options>({ options, config })] });
+  };
+
+  it("that contains itself is a problem, which diff and profile show", () => {
+    const value: Record<string, unknown> = { list: [] };
+    value["self"] = value;
+    (value["list"] as unknown[]).push(value["list"]);
+    const evaluation = given(value);
+    for (const read of [() => evaluation.config.anything, () => evaluation.config.json])
+      expect(problemsOf(read)[0]).toMatchObject({
+        code: "definition-type",
+        notes: [expect.stringContaining("no end")],
+      });
+    expect(diff(evaluation, evaluation.extendModules({ modules: [] }))).toEqual([]);
+    expect(
+      profile(evaluation)
+        .entries.map(({ name }) => name)
+        .sort(),
+    ).toEqual(["anything", "json", "the configuration"]);
+  });
+
+  it("that is made while it is read can be compared, measured and printed", { timeout: 120_000 }, () => {
+    const endless = (): object => ({ a: endless, b: endless });
+    const evaluation = given(endless);
+    expect(diff(evaluation, evaluation.extendModules({ modules: [] }))).toEqual([]);
+    expect(renderProfile(profile(evaluation))).toContain("anything.a.a");
+    expect(explain(evaluation, "json").value).toBeDefined();
+  });
+
+  it("is told from one that has the same part twice", () => {
+    let value: unknown = [1];
+    for (let i = 0; i < 60; i++) value = [value, value];
+    const { config } = given({ a: value });
+    expect(Array.isArray((config.json as { a: unknown }).a)).toBe(true);
+  });
+});
+
 describe("nesting ten thousand deep", () => {
   const wrappers: { readonly [name: string]: (inner: unknown) => unknown } = {
     lists: (inner) => [inner],
@@ -223,19 +392,6 @@ describe("nesting ten thousand deep", () => {
 });
 
 describe("a chain of options", () => {
-  const chain = (length: number) => {
-    const names = Array.from({ length }, (_, i) => `v${i}`);
-    return raw.evaluate({
-      modules: [
-        new raw.ModuleRecord({
-          options: Object.fromEntries(names.map((name) => [name, new raw.OptionDecl({ type: raw.int })])),
-          config: ({ config }: { config: Record<string, number> }) =>
-            Object.fromEntries(names.map((name, i) => [name, i === 0 ? 0 : () => (config[`v${i - 1}`] as number) + 1])),
-        }),
-      ],
-    }).config as Record<string, number>;
-  };
-
   it("may be thousands deep", () => {
     expect(chain(4000)["v3999"]).toBe(3999);
     expect(chain(20_000)["v19999"]).toBe(19_999);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/lib/index.ts";
 import { ProblemError, renderProblems } from "../../src/problems/index.ts";
 import { broken } from "./fixtures/broken.ts";
+import { brokenCalls } from "./fixtures/broken-calls.ts";
 import { brokenChanges } from "./fixtures/broken-changes.ts";
 import { brokenDeclarations } from "./fixtures/broken-declarations.ts";
 import { brokenModules } from "./fixtures/broken-modules.ts";
@@ -17,7 +18,13 @@ async function problemsOf(run: () => unknown): Promise<ProblemError> {
 }
 
 describe("what is wrong with a configuration", () => {
-  for (const [name, run] of Object.entries({ ...broken, ...brokenChanges, ...brokenDeclarations, ...brokenModules })) {
+  for (const [name, run] of Object.entries({
+    ...broken,
+    ...brokenCalls,
+    ...brokenChanges,
+    ...brokenDeclarations,
+    ...brokenModules,
+  })) {
     it(`is told as expected: ${name}`, async () => {
       const error = await problemsOf(run);
       await expect(`${renderProblems(error.problems)}\n`).toMatchFileSnapshot(

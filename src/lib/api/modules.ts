@@ -84,7 +84,8 @@ const moduleFields: readonly string[] = [
 function record(spec: ModuleSpec<unknown>, caller: Origin, more: readonly ModuleLike[] = []): ModuleRecord {
   return inCall("defineModule", () => {
     expecting(typeof spec === "object" && spec !== null, "defineModule", "a module, { config: … }", spec);
-    const { options, file } = spec;
+    const { options, file, class: named } = spec;
+    expecting(named === undefined || typeof named === "string", "class of defineModule", "text", named);
     if (options !== undefined) checkTree(options);
     const origin = file === undefined ? caller : fileOrigin("file of defineModule", file);
     for (const name of Object.keys(spec))
@@ -126,6 +127,7 @@ export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec
     expecting(typeof spec === "object" && spec !== null, "evalModules", "what to evaluate, { modules: […] }", spec);
     const { modules, specialArgs, class: expected, prefix } = spec;
     expecting(Array.isArray(modules), "evalModules", "a list of modules", modules);
+    expecting(expected === undefined || typeof expected === "string", "class of evalModules", "text", expected);
     expecting(prefix === undefined || Array.isArray(prefix), "prefix of evalModules", "a list of names", prefix);
     return evaluate({ modules: modules as unknown as readonly ModuleLike[], specialArgs, class: expected, prefix });
   });

@@ -5,6 +5,7 @@
  */
 
 import { expecting, guardCalls } from "../core/calls.ts";
+import { containsItself } from "../core/careful.ts";
 import { coercedSubmodule, typeInvalid } from "../core/declaration-problems.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 import { ModuleRecord } from "../core/module.ts";
@@ -166,8 +167,11 @@ export const t = {
    * Data that a JSON Schema (2020-12, or draft-07 if it says so) describes: merged like `t.json`, then validated. `V` is
    * its type for whoever reads it.
    */
-  jsonSchema: <V extends d.JsonValue = d.JsonValue>(schema: JsonSchema): d.Scalar<V, d.JsonInput> =>
-    as(jsonSchema(schema)),
+  jsonSchema: <V extends d.JsonValue = d.JsonValue>(schema: JsonSchema): d.Scalar<V, d.JsonInput> => {
+    const isSchema = typeof schema === "object" && schema !== null && !containsItself(schema);
+    expecting(isSchema, "t.jsonSchema", "a schema, which is JSON", schema);
+    return as(jsonSchema(schema));
+  },
   /** Anything; sets are merged deeply. */
   anything: as<d.Anything>(free.anything),
   /** Anything, neither merged nor looked into. */

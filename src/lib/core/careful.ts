@@ -87,19 +87,19 @@ export function isPlainObject(value: object): boolean {
 }
 
 /**
- * How much is read of a value whose members may be made while they are read. What is near is read in any case; of what lies
- * deeper so many members are that nobody has more of them, and not so many that reading does not end.
+ * How much is read of a value whose members may be made while they are read. What is near is read in any case; of the sets and
+ * lists that lie deeper so many are that nobody has more of them, and not so many that reading does not end.
  */
 export class Patience {
   readonly #near: number;
-  #left = 200_000;
+  #left = 20_000;
 
   constructor(near: number) {
     this.#near = near;
   }
 
-  /** Whether to read one more member, `depth` deep. */
+  /** Whether to read one more set or list, `depth` deep. */
   holds(depth: number): boolean {
-    return depth < this.#near || (depth < 500 && this.#left-- > 0);
+    return depth < this.#near || (depth < 50 && this.#left-- > 0);
   }
 }

@@ -71,7 +71,7 @@ function renderObject(value: object, depth: number): string {
   if (value instanceof EachValue) return `mkEach(${render(value.each, depth + 1)})`;
   if (depth >= maxDepth) return Array.isArray(value) ? "[…]" : "{…}";
   if (Array.isArray(value)) {
-    const items = value.slice(0, maxItems).map((_, i) => renderMember(value, String(i), depth));
+    const items = firstOf(value).map((i) => renderMember(value, i, depth));
     if (value.length > maxItems) items.push("…");
     return `[${items.join(", ")}]`;
   }
@@ -80,6 +80,11 @@ function renderObject(value: object, depth: number): string {
   if (all.length > maxItems) members.push("…");
   const tag = className(value);
   return members.length === 0 ? `${tag}{}` : `${tag}{ ${members.join(", ")} }`;
+}
+
+/** The indices of the elements that are shown. A list may have lost its methods. */
+function firstOf(list: readonly unknown[]): readonly string[] {
+  return Array.from({ length: Math.min(list.length, maxItems) }, (_, i) => String(i));
 }
 
 function changeName({ kind }: Change): string {
@@ -115,7 +120,7 @@ function renderProperty(value: Property, depth: number): string {
 function renderWide(value: unknown): string {
   if (typeof value !== "object" || value === null || value instanceof Property) return render(value, 1);
   if (Array.isArray(value)) {
-    return ["[", ...value.slice(0, maxItems).map((_, i) => `  ${renderMember(value, String(i), 1)},`), "]"].join("\n");
+    return ["[", ...firstOf(value).map((i) => `  ${renderMember(value, i, 1)},`), "]"].join("\n");
   }
   const members = Object.keys(value).slice(0, maxItems);
   return ["{", ...members.map((key) => `  ${showKey(key)}: ${renderMember(value, key, 1)},`), "}"].join("\n");
