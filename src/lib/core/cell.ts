@@ -23,10 +23,10 @@ const running = 1;
 const done = 2;
 
 /**
- * How many cells may be computed inside each other on one stack. Node's default stack holds 1000 options whose thunks read
+ * How much may be computed inside each other on one stack: 400 options. Node's default stack holds 1000 whose thunks read
  * the next one, and 600 where lists are merged or thunks call others on the way; the rest is room for calls of their own.
  */
-const maxNesting = 400;
+const maxNesting = 1600;
 
 /** A value that is computed when it is first read. */
 export abstract class Cell {
@@ -53,6 +53,11 @@ export abstract class Cell {
     return this.describe();
   }
 
+  /** The cell's part of `maxNesting`: what its computation takes of the stack. */
+  protected get weight(): number {
+    return 4;
+  }
+
   /** True once the value is known. */
   get isDone(): boolean {
     return this.state === done;
@@ -63,13 +68,15 @@ export abstract class Cell {
     if (this.state === done) return this.value;
     if (this.state === running) throw recursion(this);
     if (depth === 0) return drive(this);
-    if (depth >= maxNesting) throw new Suspension(this);
+    if (nesting >= maxNesting) throw new Suspension(this);
     return this.run();
   }
 
   /** Compute on the present stack. @internal */
   run(): unknown {
     const own = depth;
+    const before = nesting;
+    nesting = before + this.weight;
     this.state = running;
     active[own] = this;
     places[own] = undefined;
@@ -80,6 +87,7 @@ export abstract class Cell {
       this.state = done;
       active[own] = undefined;
       depth = own;
+      nesting = before;
       return value;
     } catch (error) {
       // No `finally`: unwinding through hundreds of cells took twice as long with one.
@@ -90,6 +98,7 @@ export abstract class Cell {
       // Cells inside this one that had no stack left to clean up.
       while (--depth > own) active[depth]?.hold(false);
       active[own] = undefined;
+      nesting = before;
       this.state = idle;
       // Only now: looking at what was thrown may run code, a proxy's for one.
       throw suspension ?? this.#explain(error, place);
@@ -115,6 +124,8 @@ export abstract class Cell {
 const active: (Cell | undefined)[] = [];
 const places: (Origin | undefined)[] = [];
 let depth = 0;
+/** The weight of the cells being computed. */
+let nesting = 0;
 
 /** Remember which definition the innermost cell is running, for recursions and for errors thrown by thunks. */
 export function at(origin: Origin | undefined): void {

@@ -100,6 +100,11 @@ export class Condition extends Cell {
     return "the condition of a mkIf";
   }
 
+  /** Measured: a third of what an option takes. */
+  protected override get weight(): number {
+    return 1;
+  }
+
   /** True when the condition holds. */
   holds(): boolean {
     const { argument } = this.property;
