@@ -169,12 +169,30 @@ function trail(): Step[] {
   return steps;
 }
 
-/** Compute `root` on the empty stack, and whatever it turns out to need first. */
+/** Compute `root` on the empty stack. */
 function drive(root: Cell): unknown {
+  try {
+    // Nearly every cell is computed on the stack that there is.
+    return root.run();
+  } catch (error) {
+    if (suspended === undefined) throw error;
+  }
+  return resume(root);
+}
+
+/** The stack was too small for `root`: first compute what it was too small for, each on an empty stack. */
+function resume(root: Cell): unknown {
   const pending: { readonly cell: Cell; readonly held: readonly Step[] }[] = [{ cell: root, held: [] }];
   const outer = waiting;
   try {
     for (;;) {
+      if (suspended !== undefined) {
+        const { cell: needed, trail: held } = suspended;
+        suspended = undefined;
+        waiting = [...waiting, ...held];
+        for (const step of held) step.cell.hold(true);
+        pending.push({ cell: needed, held });
+      }
       const { cell } = pending[pending.length - 1] as { cell: Cell };
       cell.hold(false);
       try {
@@ -185,11 +203,6 @@ function drive(root: Cell): unknown {
         release(finished?.held ?? []);
       } catch (error) {
         if (suspended === undefined) throw error;
-        const { cell: needed, trail: held } = suspended;
-        suspended = undefined;
-        waiting = [...waiting, ...held];
-        for (const step of held) step.cell.hold(true);
-        pending.push({ cell: needed, held });
       }
     }
   } finally {
