@@ -45,7 +45,7 @@ export class Origin {
     const captured: Captured = {};
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 1000;
-    Error.captureStackTrace(captured, Origin.ofCaller);
+    Error.captureStackTrace(captured);
     Error.stackTraceLimit = limit;
     const frames = (captured.stack ?? "").split("\n").slice(1);
     const frame = frames.find((line) => /:\d+:\d+\)?\s*$/.test(line) && !line.includes(library));
