@@ -165,12 +165,13 @@ function isSameInside(x: unknown, y: unknown, seen: Map<unknown, unknown>, patie
   if (Object.is(x, y)) return true;
   if (typeof x === "function" && typeof y === "function") return String(x) === String(y);
   if (!isObject(x) || !isObject(y)) return false;
-  if (seen.get(x) === y || !patience.holds(depth)) return true;
+  if (seen.get(x) === y) return true;
   seen.set(x, y);
   if (Object.getPrototypeOf(x) !== Object.getPrototypeOf(y)) return false;
   if (!Array.isArray(x) && !isPlainObject(x) && x.toString !== Object.prototype.toString)
     return String(x) === String(y);
   const keys = Object.keys(x);
+  if (!patience.holds(depth, keys.length)) return true;
   return (
     keys.length === Object.keys(y).length &&
     keys.every((name) => {

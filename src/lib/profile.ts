@@ -79,8 +79,8 @@ export function profile<S>(
 function readAll(value: unknown, seen: Set<unknown>, patience: Patience, depth: number): void {
   if (typeof value !== "object" || value === null || seen.has(value)) return;
   seen.add(value);
-  if (!patience.holds(depth)) return;
   const names = carefully(() => (Array.isArray(value) || isPlainObject(value) ? Object.keys(value) : []), []);
+  if (!patience.holds(depth, names.length)) return;
   for (const name of names) {
     try {
       readAll((value as Record<string, unknown>)[name], seen, patience, depth + 1);

@@ -27,6 +27,50 @@ export const maxNesting = 5000;
 /** Objects that are known to end, so that looking at each part of a value once more costs nothing. */
 const finite = new WeakSet<object>();
 
+/**
+ * True for plain data that has no end. Neither thunks nor getters are run: what they return is looked at when it is merged.
+ *
+ *     a = [1, { b: a }]            true
+ *     b = [c, c]; c = {}           false: the same twice is no circle
+ */
+export function containsItself(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !finite.has(value) && isEndless(value, []);
+}
+
+/** So many levels are walked on the stack, and looked through for circles one by one; nearly all data has fewer than ten. */
+const onStack = 50;
+
+/** Depth-first; `above` are the objects that this one is in. */
+function isEndless(object: object, above: object[]): boolean {
+  if (above.length >= onStack) return isEndlessDeeper(object, above);
+  above.push(object);
+  let hasParts = false;
+  try {
+    if (!Array.isArray(object) && !isPlainObject(object)) {
+      const [inner] = partsOf(object);
+      hasParts = true;
+      if (inner !== undefined && !finite.has(inner) && (above.includes(inner) || isEndless(inner, above))) return true;
+    } else {
+      const names = Object.keys(object);
+      for (let i = 0; i < names.length; i++) {
+        const name = names[i] as string;
+        if (getter.call(object, name) !== undefined) continue;
+        const part = (object as Record<string, unknown>)[name];
+        if (typeof part !== "object" || part === null) continue;
+        hasParts = true;
+        if (finite.has(part)) continue;
+        if (above.includes(part) || isEndless(part, above)) return true;
+      }
+    }
+    // Remembering costs as much as looking at a few members.
+    if (hasParts) finite.add(object);
+  } catch {
+    // What cannot be looked at has no parts.
+  }
+  above.pop();
+  return false;
+}
+
 /** An object on the way down, and how many of its parts have been looked at. */
 interface Step {
   readonly object: object;
@@ -34,17 +78,10 @@ interface Step {
   seen: number;
 }
 
-/**
- * True for plain data that has no end. It is walked depth-first without the stack, and neither thunks nor getters are
- * run: what they return is looked at when it is merged.
- *
- *     a = [1, { b: a }]            true
- *     b = [c, c]; c = {}           false: the same twice is no circle
- */
-export function containsItself(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || finite.has(value)) return false;
-  const above = new Set([value]);
-  const steps: Step[] = [{ object: value, parts: partsOf(value), seen: 0 }];
+/** The same without the stack. */
+function isEndlessDeeper(object: object, outer: readonly object[]): boolean {
+  const above = new Set([...outer, object]);
+  const steps: Step[] = [{ object, parts: partsOf(object), seen: 0 }];
   for (let step = steps.at(-1); step !== undefined; step = steps.at(-1)) {
     const part = step.parts[step.seen++];
     if (part === undefined) {
@@ -87,19 +124,22 @@ export function isPlainObject(value: object): boolean {
 }
 
 /**
- * How much is read of a value whose members may be made while they are read. What is near is read in any case; of the sets and
- * lists that lie deeper so many are that nobody has more of them, and not so many that reading does not end.
+ * How much is read of a value whose members may be made while they are read. What is near is read in any case; of the members
+ * of what lies deeper so many are that nobody has more of them, and not so many that reading does not end.
  */
 export class Patience {
   readonly #near: number;
-  #left = 20_000;
+  #left = 60_000;
 
   constructor(near: number) {
     this.#near = near;
   }
 
-  /** Whether to read one more set or list, `depth` deep. */
-  holds(depth: number): boolean {
-    return depth < this.#near || (depth < 50 && this.#left-- > 0);
+  /** Whether to read a set or list with so many members, `depth` deep. */
+  holds(depth: number, members: number): boolean {
+    if (depth < this.#near) return true;
+    if (depth >= 50 || this.#left <= 0) return false;
+    this.#left -= members;
+    return true;
   }
 }

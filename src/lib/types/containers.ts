@@ -5,7 +5,6 @@
  * two modules may each say something about the same name of a set. Which elements there are is decided at once (their
  * conditions are evaluated); what they are is not.
  */
-import { carefully } from "../core/careful.ts";
 import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
 import { schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
@@ -30,9 +29,7 @@ export const listOf: (element: Type) => Type = once((element) =>
     description: () => `list of ${phrase(element, "noun", "composite")}`,
     descriptionClass: "composite",
     check: Array.isArray,
-    isEager: (value) =>
-      element.keepsValue &&
-      carefully(() => Array.isArray(value) && value.every((item) => isKept(element, item)), false),
+    isEager: (value) => element.keepsValue && isKept(element, value),
     merge: (at, defs) => mergeList(at, element, defs),
     emptyValue: () => Object.freeze([]),
     emptyText: [],
@@ -44,8 +41,13 @@ export const listOf: (element: Type) => Type = once((element) =>
   }),
 );
 
-function isKept(element: Type, item: unknown): boolean {
-  return isPrimitive(item) && element.check(item);
+/** True for a list of plain values that merging would not change; a list that cannot be looked at is none. */
+function isKept(element: Type, list: unknown): boolean {
+  try {
+    return Array.isArray(list) && list.every((item) => isPrimitive(item) && element.check(item));
+  } catch {
+    return false;
+  }
 }
 
 /** A list with at least one element. */
