@@ -30,6 +30,19 @@ export function flat(schema: JsonSchema): SchemaMaker {
   return () => schema;
 }
 
+const listMade = new WeakSet<JsonSchema>();
+
+/** Mark the schema of definitions that a list is made of, sets too. */
+export function listMadeSchema(schema: JsonSchema): JsonSchema {
+  listMade.add(schema);
+  return schema;
+}
+
+/** Whether a list is made of what a schema accepts. */
+export function isListMade(schema: JsonSchema): boolean {
+  return listMade.has(schema);
+}
+
 /** The schema of a type that has none of its own. */
 export function schemaOf(type: { readonly schema: SchemaMaker | undefined }, depth: Depth): JsonSchema {
   return type.schema?.(depth) ?? anySchema;

@@ -9,7 +9,7 @@
  * Which entries there are and their order is decided when the list is read; their values stay lazy.
  */
 import { childDef, Def, inOrder, isGroup, member, peel, resolve, saysNothing, strongest } from "../core/definition.ts";
-import { schemaOf } from "../core/json-schema.ts";
+import { listMadeSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
 import { lazyMember, misfit } from "../core/merge.ts";
 import { EachValue } from "../core/property.ts";
@@ -39,7 +39,8 @@ export function attrListWith(element: Type, { asAttrs = false, mergeAttrValues }
     schema: (depth) => {
       if (depth === "outside") return { type: ["array", "object"] };
       const set = { type: "object", additionalProperties: schemaOf(element, depth) };
-      return { anyOf: [{ type: "array", items: { ...set, minProperties: 1, maxProperties: 1 } }, set] };
+      const schema = { anyOf: [{ type: "array", items: { ...set, minProperties: 1, maxProperties: 1 } }, set] };
+      return asAttrs ? schema : listMadeSchema(schema);
     },
     functor: { name: "attrListOf", combine: () => undefined },
     subModules: element.subModules,

@@ -10,7 +10,7 @@
  */
 import { returned, at as runningAt } from "../core/cell.ts";
 import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
-import { both, type JsonSchema, schemaOf } from "../core/json-schema.ts";
+import { both, type JsonSchema, listMadeSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
 import { custom } from "../core/problems.ts";
 import { order } from "../core/property.ts";
@@ -163,7 +163,7 @@ export const namedListOf: (element: Type) => Type = once((element) => {
     }),
     check: (value) => list.check(value) || set.check(value),
     misfits: (defs) => defs.filter((def) => !list.check(def.value) && !set.check(def.value)),
-    schema: (depth) => ({ anyOf: [schemaOf(list, depth), schemaOf(set, depth)] }),
+    schema: (depth) => listMadeSchema({ anyOf: [schemaOf(list, depth), schemaOf(set, depth)] }),
   };
 });
 
