@@ -66,7 +66,6 @@ function beside(group: GroupSchema, schema: JsonSchema): JsonSchema {
   }
   if (Object.hasOwn(schema, "if")) {
     const part = (keyword: string): JsonSchema => beside(group, schema[keyword] as JsonSchema);
-    // biome-ignore lint/suspicious/noThenProperty: the keyword of JSON Schema.
     parts.push({ if: part("if"), then: part("then"), else: part("else") });
   }
   const { type } = schema;
