@@ -4,6 +4,7 @@
  * The machine has no default devices (`-nodefaults`); what it has is listed here and nowhere else. What only the
  * start-up knows stays a hole (template.ts).
  */
+import { driveArgv } from "./disks.ts";
 import { qemuOption, repeated } from "./qemu-option.ts";
 import type { ForwardPort, MachineSpec } from "./spec.ts";
 import { type Hole, hostPath, type Template, type Word, when, word } from "./template.ts";
@@ -42,6 +43,7 @@ export function qemuArgv(spec: MachineSpec): Template {
     ...computer(spec),
     ...kernel(spec),
     ...rootDisk(spec),
+    ...driveArgv(spec),
     ...userNetwork(spec),
     ...storeNetwork(spec),
     ...consoles(),

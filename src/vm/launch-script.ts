@@ -9,6 +9,8 @@
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
 import { hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
+import { freshDisk, recordCheck, recordFunctions } from "./disk-record.ts";
+import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
 
@@ -65,15 +67,16 @@ ${accelerator}[ $accel != tcg ] || kernelParams=" ${tcgKernelParams.join(" ")}$k
 ${userWords}
 ${redirections}
 ${spec.disk === null ? "disk= diskFormat=" : diskChoice}
-${printCommand(pinned)}
+${spec.drives.length === 0 ? "" : driveFunction}${driveChoice(spec)}
+${printCommand(spec, pinned)}
 case $root in *[:\\;]*) die "the store's path $root has a colon or semicolon in it, which the dynamic linker cannot take" "move the store (OSMOD_STORE_ROOT) to another path" ;; esac
 ${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
-${keepStore}
+${driveMake(spec)}${keepStore}
 ${startShare}
 ${environment}
-${run(pinned)}
+${run(spec, pinned)}
 `;
 }
 
@@ -90,10 +93,11 @@ ${words}  while [ "$arguments" -gt 0 ]; do set -- "$@" "$1"; shift; arguments=$(
 const ownOptions = `
 usage() {
   cat <<END
-Usage: $self [--headless] [--print-command] [QEMU's own options ...]
+Usage: $self [--fresh] [--headless] [--print-command] [QEMU's own options ...]
 
 Starts the virtual machine $name. Its console is this terminal's: C-a x ends the machine, C-a h shows more keys.
 
+  --fresh            start on a new root disk; the image of the former one is kept beside it, as <image>.old
   --headless         no window and no escape keys: the console is on standard input and output, byte for byte
   --print-command    print QEMU's command line, one quoted word after the other, and start nothing
   --help             this text
@@ -107,10 +111,11 @@ Environment:
   QEMU_KERNEL_PARAMS    more of the kernel's command line
 END
 }
-headless= print_only=
+headless= print_only= fresh=
 while [ $# -gt 0 ]; do
   case $1 in
     --help) usage; exit 0 ;;
+    --fresh) fresh=1; shift ;;
     --headless) headless=1; shift ;;
     --print-command) print_only=1; shift ;;
     --) shift; break ;;
@@ -235,11 +240,11 @@ diskFormat=qcow2
 if [ -e "$disk" ] && [ "$(head -c 3 "$disk" 2> /dev/null)" != QFI ]; then diskFormat=raw; fi
 `;
 
-const printCommand = (argv: Template) => `
+const printCommand = (spec: MachineSpec, argv: Template) => `
 if [ -n "$print_only" ]; then
   runtime='<private directory>'
 ${escapedVariables}
-  count=$#
+${driveEscapes(spec)}  count=$#
 ${renderShell(argv)}
   while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
   for argument in "$@"; do
@@ -270,7 +275,7 @@ for forward in $host_forwards; do
 done
 `;
 
-const diskMake = `
+const diskMake = `${recordFunctions}${freshDisk}
 if [ ! -e "$disk" ]; then
   [ -d "$disk_folder" ] || die "the directory of the disk image $disk does not exist" "make it, or choose another image with OSMOD_DISK_IMAGE"
   [ -w "$disk_folder" ] || die "the disk image $disk cannot be made: its directory is not writable for you" "start the machine in another directory, or choose another image with OSMOD_DISK_IMAGE"
@@ -285,6 +290,7 @@ if [ ! -e "$disk" ]; then
       *) die "the disk image $disk could not be made: $message" "choose another image with OSMOD_DISK_IMAGE" ;;
     esac
   fi
+  write_record "$new"
   # A link never replaces what another start may have made meanwhile.
   ln "$new" "$disk" 2> /dev/null || mv -n "$new" "$disk"
   rm -f "$new"
@@ -302,12 +308,14 @@ if ! flock -n ${DISK_FD}; then
   done
   die "the disk image $disk is in use already\${holder:+ by process $holder}" "end that virtual machine first, or start this one on a disk of its own: OSMOD_DISK_IMAGE=./other.qcow2"
 fi
-if [ $diskFormat = qcow2 ]; then
+${recordCheck}if [ $diskFormat = qcow2 ]; then
   # Bytes 24 to 31 of the header are the size, big end first.
   have=$((0x$(od -An -tx1 -j24 -N8 "$disk" | tr -d ' \\n')))
   if [ "$have" -lt $((disk_size * 1048576)) ]; then
     message=$(qemu_img resize -q -f qcow2 "$disk" "\${disk_size}M" 2>&1) || die "the disk image $disk could not be grown: $message" "free some space, or set virtualisation.diskSize back"
-    say "grew the disk image to $disk_size MiB"
+    say "grew the disk image to $disk_size MiB; its file system follows when it is mounted"
+  elif [ -n "$record" ] && [ "$have" -gt $((disk_size * 1048576)) ]; then
+    die "the disk image $disk has $((have / 1048576)) MiB and the machine asks for $disk_size: no disk is ever made smaller" "set virtualisation.diskSize to $((have / 1048576)) or more, or make a new image with --fresh (the old one is kept)"
   fi
 fi
 `;
@@ -393,9 +401,9 @@ const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')
   root_escaped=$(printf %s "$root" | sed 's/,/,,/g')
   runtime_escaped=$runtime diskFormat_escaped=$diskFormat`;
 
-const run = (argv: Template) => `
+const run = (spec: MachineSpec, argv: Template) => `
 ${escapedVariables}
-count=$#
+${driveEscapes(spec)}count=$#
 ${renderShell(argv)}
 while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
 say "$about"

@@ -3,6 +3,7 @@
  */
 import type { Values } from "../lib/index.ts";
 import { ProblemError, problem } from "../problems/index.ts";
+import { drivesOf } from "./disks.ts";
 import type { Machine } from "./machine.ts";
 import { MACHINE_SPEC_FORMAT, type MachineSpec } from "./spec.ts";
 import { storeShare } from "./store-share.ts";
@@ -28,6 +29,7 @@ export function machineSpec(config: Values<Machine>, tree: { toString(): string 
     cpu: { cores: vm.cores, model: vm.qemu.cpu, accel: vm.qemu.accel },
     memory: vm.memorySize,
     disk: vm.diskImage === null ? null : { image: vm.diskImage, size: vm.diskSize, serial: "root" },
+    drives: drivesOf(vm.emptyDiskImages, vm.qemu.drives),
     network: {
       macAddress: userMacAddress,
       restrict: vm.restrictNetwork,

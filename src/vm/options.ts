@@ -5,6 +5,7 @@
  */
 import { declareOptions, mkOption, t } from "../lib/index.ts";
 import { derivationType, fileSystemOptions, packageType } from "../modules/index.ts";
+import { drives, emptyDiskImages } from "./disks.ts";
 
 const port = (description: string, example: number) => mkOption({ type: t.port, description, example });
 const address = (side: string) =>
@@ -33,7 +34,7 @@ export const options = declareOptions({
       type: t.ints.positive,
       default: 1024,
       description:
-        "Size of the root disk, in MiB. When it is larger than the disk of an earlier start, that disk is grown; nothing is ever made smaller.",
+        "Size of the root disk, in MiB. When it is larger than the disk of an earlier start, that disk and its file system are grown; a smaller one is refused, and `--fresh` makes a new disk.",
       example: 8192,
     }),
     diskImage: mkOption({
@@ -44,6 +45,7 @@ export const options = declareOptions({
         "`null` keeps the root in memory, and every start is the first one. `OSMOD_DISK_IMAGE` names another image at run time.",
       example: "/var/lib/machines/web.qcow2",
     }),
+    emptyDiskImages,
     // Those of the virtual machine; the machine's own are ignored there.
     fileSystems: fileSystemOptions.fileSystems,
     forwardPorts: mkOption({
@@ -110,6 +112,7 @@ export const options = declareOptions({
         description: "Further settings of QEMU's user network. `QEMU_NET_OPTS` adds more at run time.",
         example: ["hostname=web"],
       }),
+      drives,
       consoles: mkOption({
         type: t.listOf(t.strMatching("[^ \\t\\n]+")),
         default: ["ttyS0,115200n8"],

@@ -40,6 +40,8 @@ export interface MachineSpec {
     /** Name by which the guest finds it: `/dev/disk/by-id/virtio-<serial>`. */
     readonly serial: string;
   } | null;
+  /** Disks beside the root. */
+  readonly drives: readonly Drive[];
   readonly network: {
     readonly macAddress: string;
     /** Keep the guest from reaching the host and the world; forwarded ports still work. */
@@ -60,6 +62,17 @@ export interface MachineSpec {
     /** Further arguments, one word each. */
     readonly options: readonly string[];
   };
+}
+
+/** A disk beside the root. */
+export interface Drive {
+  /** Name by which the guest finds it: `/dev/disk/by-id/virtio-<serial>`. */
+  readonly serial: string;
+  /** An image that exists, or a size in MiB: an empty one for each run. */
+  readonly image: { readonly file: string } | { readonly size: number };
+  /** Further settings of `-drive` and of the device, by name. */
+  readonly driveOptions: Readonly<Record<string, string>>;
+  readonly deviceOptions: Readonly<Record<string, string>>;
 }
 
 /** A port of one side that leads to the other. */

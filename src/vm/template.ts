@@ -20,6 +20,8 @@ export interface Facts {
   readonly disk: string;
   /** `qcow2` or `raw`. */
   readonly diskFormat: string;
+  /** Image and format of each further disk (disks.ts), by its number. */
+  readonly [drive: `drive${number}` | `driveFormat${number}`]: string;
   /** Private directory of this run; holds sockets and logs. */
   readonly runtime: string;
   /** More of the user network's option: `,hostfwd=tcp::8080-:80`. */
@@ -83,7 +85,7 @@ function holds(condition: Condition, facts: Facts): boolean {
 
 function renderPart(part: Part, facts: Facts): string {
   if (typeof part === "string") return part;
-  const value = facts[part.hole];
+  const value = facts[part.hole] ?? "";
   return part.escaped === true ? value.replaceAll(",", ",,") : value;
 }
 

@@ -26,7 +26,7 @@ describe("QEMU's command line", () => {
     ["diskless", diskless, { root: "", accel: "tcg" }],
   ];
   it.each(machines)("of the machine %s is as expected", async (name, spec, more) => {
-    const argv = renderArgv(qemuArgv(spec), { ...facts, ...more });
+    const argv = renderArgv(qemuArgv(spec), { ...facts, ...more } as Facts);
     await expect(`${argv.join("\n")}\n`).toMatchFileSnapshot(`expected/${name}.argv`);
   });
 

@@ -18,6 +18,7 @@ export const plain: MachineSpec = {
   cpu: { cores: 1, model: null, accel: "auto" },
   memory: 1024,
   disk: { image: "./web.qcow2", size: 1024, serial: "root" },
+  drives: [],
   network: { macAddress: "52:54:00:12:34:56", restrict: false, forwardPorts: [], options: [] },
   store: storeShare,
   sharedDirectories: [],
