@@ -8,6 +8,7 @@ import { driveArgv } from "./disks.ts";
 import { qemuOption, repeated } from "./qemu-option.ts";
 import type { ForwardPort, MachineSpec } from "./spec.ts";
 import { type Hole, hostPath, type Template, type Word, when, word } from "./template.ts";
+import { transportArgv, wireOf } from "./transports/index.ts";
 
 const runtime: Hole = { hole: "runtime" };
 
@@ -46,6 +47,7 @@ export function qemuArgv(spec: MachineSpec): Template {
     ...driveArgv(spec),
     ...userNetwork(spec),
     ...storeNetwork(spec),
+    ...transportArgv(spec),
     ...consoles(),
     ...display(spec),
     ...control(),
@@ -139,7 +141,9 @@ function guestForward({ proto, host, guest }: ForwardPort): string {
   return `${proto}:${guest.address}:${guest.port}-${proto}:${host.address || "127.0.0.1"}:${host.port}`;
 }
 
-function storeNetwork({ store }: MachineSpec): Template {
+function storeNetwork(spec: MachineSpec): Template {
+  const store = wireOf(spec);
+  if (store === undefined) return [];
   const netdev = qemuOption("user", {
     id: "store",
     restrict: true,

@@ -11,8 +11,11 @@
 import { hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
 import { freshDisk, recordCheck, recordFunctions } from "./disk-record.ts";
 import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts";
+import { shareEscapes, shareStart } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
+import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
+import { virtiofsStart } from "./transports/virtiofs.ts";
 
 /** What the scripts refer to in the store. */
 export interface LaunchPaths {
@@ -20,6 +23,8 @@ export interface LaunchPaths {
   readonly busybox: string;
   /** Samba's merged tree. */
   readonly samba: string;
+  /** virtiofsd's merged tree, when the machine uses it. */
+  readonly virtiofsd?: string;
 }
 
 /** File descriptors that QEMU inherits, so that the kernel holds the locks exactly as long as QEMU lives. */
@@ -30,9 +35,11 @@ const DISK_FD = 9;
 export function launchScript(spec: MachineSpec, paths: LaunchPaths): string {
   const tool = (program: string) => renderShell(treeProgram(spec.qemu.tree, program));
   const pinned: Template = [
+    ...ninepEnter(spec),
     ...treeProgram(spec.qemu.tree, "usr/bin/setpriv"),
     word("--pdeathsig"),
     word("KILL"),
+    ...ninepPrivileges(spec).map((option) => word(option)),
     word("--"),
     ...qemuArgv(spec),
   ];
@@ -74,7 +81,7 @@ ${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${driveMake(spec)}${keepStore}
-${startShare}
+${startShare}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}
 ${environment}
 ${run(spec, pinned)}
 `;
@@ -244,7 +251,7 @@ const printCommand = (spec: MachineSpec, argv: Template) => `
 if [ -n "$print_only" ]; then
   runtime='<private directory>'
 ${escapedVariables}
-${driveEscapes(spec)}  count=$#
+${driveEscapes(spec)}${shareEscapes(spec)}  count=$#
 ${renderShell(argv)}
   while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
   for argument in "$@"; do
@@ -403,7 +410,7 @@ const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')
 
 const run = (spec: MachineSpec, argv: Template) => `
 ${escapedVariables}
-${driveEscapes(spec)}count=$#
+${driveEscapes(spec)}${shareEscapes(spec)}count=$#
 ${renderShell(argv)}
 while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
 say "$about"

@@ -3,16 +3,19 @@
  */
 import type { Values } from "../lib/index.ts";
 import { ProblemError, problem } from "../problems/index.ts";
+import type { StoreObject } from "../store/index.ts";
 import { drivesOf } from "./disks.ts";
 import type { Machine } from "./machine.ts";
-import { MACHINE_SPEC_FORMAT, type MachineSpec } from "./spec.ts";
+import { sharesOf } from "./shared-directories.ts";
+import { MACHINE_SPEC_FORMAT, type MachineSpec, type StoreShare } from "./spec.ts";
 import { storeShare } from "./store-share.ts";
+import { erofsImage } from "./transports/erofs.ts";
 
 /** QEMU's own first address; the second one is the store's. */
 const userMacAddress = "52:54:00:12:34:56";
 
-/** Reduce a configuration to the machine that QEMU makes. `tree` has QEMU and the programs that start it. */
-export function machineSpec(config: Values<Machine>, tree: { toString(): string }): MachineSpec {
+/** Reduce a configuration to the machine that QEMU makes. `tree` has QEMU and the programs that start it, `image` the store as a disk. */
+export function machineSpec(config: Values<Machine>, tree: { toString(): string }, image?: StoreObject): MachineSpec {
   const { virtualisation: vm, system, boot, networking } = config;
   checkForwards(vm.forwardPorts);
   return {
@@ -36,11 +39,18 @@ export function machineSpec(config: Values<Machine>, tree: { toString(): string 
       forwardPorts: vm.forwardPorts,
       options: vm.qemu.networkingOptions,
     },
-    store: storeShare,
-    sharedDirectories: [],
+    store: storeOf(vm.store.transport, image),
+    sharedDirectories: sharesOf(vm.sharedDirectories),
     display: { graphics: vm.graphics, resolution: vm.resolution },
     qemu: { tree: `${tree}`, options: vm.qemu.options },
   };
+}
+
+function storeOf(transport: StoreShare["transport"], image: StoreObject | undefined): StoreShare {
+  if (transport === "smb") return storeShare;
+  if (transport !== "erofs") return { transport, tag: storeShare.shareName };
+  if (image === undefined) throw new Error("a machine whose store is a disk needs its image");
+  return erofsImage(image);
 }
 
 /** Two rules for one port of the host: QEMU would only say that it could not set up the second. */

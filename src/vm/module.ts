@@ -4,6 +4,7 @@
 import { define, defineModule, mkDefault } from "../lib/index.ts";
 import type { Machine } from "./machine.ts";
 import { options } from "./options.ts";
+import { standardShares } from "./shared-directories.ts";
 import { vmVariant } from "./vm-variant.ts";
 
 export const virtualisation = defineModule<Machine>({
@@ -13,6 +14,7 @@ export const virtualisation = defineModule<Machine>({
     define({
       virtualisation: {
         diskImage: () => `./${config.networking.hostName}.qcow2`,
+        sharedDirectories: standardShares,
         qemu: { package: () => pkgs["qemu-system-x86"]! },
       },
     }),

@@ -6,6 +6,7 @@
  */
 import { treeProgram } from "./argv.ts";
 import type { LaunchPaths } from "./launch-script.ts";
+import { shareBinds } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { hostPath, renderShell, type Template, word } from "./template.ts";
 
@@ -45,6 +46,6 @@ while read -r kind path target; do
     *) set -- "$@" --ro-bind "$root$path" "$path" ;;
   esac
 done < "$share/store-paths"
-exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
+${spec.sharedDirectories.length === 0 ? "" : shareBinds}exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
 `;
 }

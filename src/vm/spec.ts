@@ -84,8 +84,31 @@ export interface ForwardPort {
   readonly guest: { readonly address: string; readonly port: number };
 }
 
-/** How the guest reaches the store: over SMB on a wire of its own. */
-export interface StoreShare {
+/** How the guest reaches the store. */
+export type StoreShare = SmbShare | VirtiofsShare | NinePShare | ErofsImage;
+
+/** Over virtiofs. */
+export interface VirtiofsShare {
+  readonly transport: "virtiofs";
+  readonly tag: string;
+}
+
+/** Over 9p. */
+export interface NinePShare {
+  readonly transport: "9p";
+  readonly tag: string;
+}
+
+/** As a disk. */
+export interface ErofsImage {
+  readonly transport: "erofs";
+  /** The image, in the store. */
+  readonly image: string;
+  readonly serial: string;
+}
+
+/** Over SMB on a wire of its own. */
+export interface SmbShare {
   readonly transport: "smb";
   readonly macAddress: string;
   /** The wire's network. */
@@ -100,7 +123,11 @@ export interface StoreShare {
 export interface SharedDirectory {
   /** Name of the share. */
   readonly tag: string;
-  /** Path on the host. */
+  /** Path on the host; relative to the directory the machine is started in; a variable may stand at its beginning. */
   readonly source: string;
+  /** Path in the guest. */
+  readonly target: string;
   readonly readOnly: boolean;
+  /** 9p only. */
+  readonly securityModel: "none" | "passthrough" | "mapped-xattr" | "mapped-file";
 }

@@ -22,6 +22,10 @@ export interface Facts {
   readonly diskFormat: string;
   /** Image and format of each further disk (disks.ts), by its number. */
   readonly [drive: `drive${number}` | `driveFormat${number}`]: string;
+  /** Path of each shared directory (shared-directories.ts), by its number. */
+  readonly [share: `share${number}`]: string;
+  /** The store's busybox. */
+  readonly busybox: string;
   /** Private directory of this run; holds sockets and logs. */
   readonly runtime: string;
   /** More of the user network's option: `,hostfwd=tcp::8080-:80`. */

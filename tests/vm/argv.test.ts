@@ -13,6 +13,7 @@ const facts: Facts = {
   accel: "kvm",
   disk: "/home/me/web.qcow2",
   diskFormat: "qcow2",
+  busybox: "/home/me/my store/nix/store/f-busybox/bin/busybox",
   runtime: "/run/user/1000/osmod-web-abcdef",
   netOptions: "",
   kernelParams: "",

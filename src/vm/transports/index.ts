@@ -1,0 +1,61 @@
+/**
+ * The ways by which a guest reaches the store, as the variant and the launcher see them: what the guest mounts, which
+ * modules its initrd needs, and what is put on QEMU's command line.
+ *
+ * | | host | guest | can be snapshotted |
+ * |---|---|---|---|
+ * | `smb` | a confined smbd for each connection | any kernel with cifs | yes |
+ * | `erofs` | nothing; an image made at build time | a disk | yes |
+ * | `virtiofs` | a confined virtiofsd, the guest's memory shared with it | any kernel with virtiofs | no |
+ * | `9p` | QEMU in a mount namespace of its own | Debian's generic kernel | no |
+ */
+import type { MachineSpec, SmbShare, StoreShare } from "../spec.ts";
+import { storeModules, storeMountOptions, storeShare } from "../store-share.ts";
+import type { Template } from "../template.ts";
+import { erofsArgv, erofsFileSystem, erofsModules } from "./erofs.ts";
+import { ninepArgv, ninepFileSystem, ninepModules } from "./ninep.ts";
+import { virtiofsArgv, virtiofsFileSystem, virtiofsModules } from "./virtiofs.ts";
+
+/** The name of a transport. */
+export type TransportName = StoreShare["transport"];
+
+/** Where the guest finds the store. */
+export interface StoreMount {
+  readonly device: string;
+  readonly fsType: string;
+  readonly options: readonly string[];
+}
+
+const mounts: { readonly [name in TransportName]: StoreMount } = {
+  smb: { device: `//${storeShare.serverAddress}/${storeShare.shareName}`, fsType: "cifs", options: storeMountOptions },
+  erofs: erofsFileSystem,
+  virtiofs: virtiofsFileSystem,
+  "9p": ninepFileSystem,
+};
+
+/** How the guest mounts the store. */
+export function storeMount(transport: TransportName): StoreMount {
+  return mounts[transport];
+}
+
+/** Modules that the guest's initrd loads; `wire` when something is served over SMB. */
+export function transportModules(transport: TransportName, wire: boolean): readonly string[] {
+  const own = { smb: [], erofs: erofsModules, virtiofs: virtiofsModules, "9p": ninepModules }[transport];
+  return ["virtio_net", ...(wire ? storeModules : []), ...own];
+}
+
+/** Whether the wire to the SMB server is needed: for the store, or for shared directories of a machine whose store is an image. */
+export function needsWire(transport: TransportName, shares: number): boolean {
+  return transport === "smb" || (transport === "erofs" && shares > 0);
+}
+
+/** The wire of a machine, if it has one. */
+export function wireOf(spec: MachineSpec): SmbShare | undefined {
+  return needsWire(spec.store.transport, spec.sharedDirectories.length) ? storeShare : undefined;
+}
+
+/** QEMU's arguments for every transport but SMB, whose wire is a network card (argv.ts). */
+export function transportArgv(spec: MachineSpec): Template {
+  if (spec.store.transport === "erofs") return erofsArgv(spec.store);
+  return [...virtiofsArgv(spec), ...ninepArgv(spec)];
+}
