@@ -4,7 +4,6 @@
 import { define, defineModule, mkDefault } from "../lib/index.ts";
 import type { Machine } from "./machine.ts";
 import { options } from "./options.ts";
-import { standardShares } from "./shared-directories.ts";
 import { vmVariant } from "./vm-variant.ts";
 
 export const virtualisation = defineModule<Machine>({
@@ -14,12 +13,17 @@ export const virtualisation = defineModule<Machine>({
     define({
       virtualisation: {
         diskImage: () => `./${config.networking.hostName}.qcow2`,
-        sharedDirectories: standardShares,
         qemu: { package: () => pkgs["qemu-system-x86"]! },
       },
     }),
   config: ({ config, extendModules }) =>
     define({
+      virtualisation: {
+        sharedDirectories: {
+          xchg: { source: mkDefault("$runtime/xchg"), target: mkDefault("/tmp/xchg"), readOnly: mkDefault(false) },
+          shared: { source: mkDefault("$SHARED_DIR"), target: mkDefault("/tmp/shared"), readOnly: mkDefault(false) },
+        },
+      },
       system: {
         build: {
           vm: mkDefault(

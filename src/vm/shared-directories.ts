@@ -44,19 +44,13 @@ export const sharedDirectories = mkOption({
       }),
     }),
   ),
-  defaultText: "/tmp/xchg and /tmp/shared",
+  default: {},
   description:
     "Directories of the host that the guest mounts, by name. Beside them are `/tmp/xchg`, a directory of this run " +
     "(`xchg` in the machine's private directory), and `/tmp/shared`, which is `$SHARED_DIR` if that is set and else the same; " +
     "both are writable, and `mkForce` takes them out.",
   example: { project: { source: "./project", target: "/srv/project" } },
 });
-
-/** What is shared unless the machine says otherwise. */
-export const standardShares = {
-  xchg: { source: "$runtime/xchg", target: "/tmp/xchg", readOnly: false },
-  shared: { source: "$SHARED_DIR", target: "/tmp/shared", readOnly: false },
-};
 
 /** The option's value as data. Problem: `shared-directory-name`. */
 export function sharesOf(value: { readonly [name: string]: Omit<SharedDirectory, "tag"> }): readonly SharedDirectory[] {
@@ -140,7 +134,7 @@ share${index}=$directory
 `;
   });
   return `
-mkdir -m 0700 "$runtime/xchg"
+mkdir -m 0755 "$runtime/xchg"
 SHARED_DIR=\${SHARED_DIR:-$runtime/xchg}
 # shared_directory NAME MODE PATH: sets $directory
 shared_directory() {

@@ -43,8 +43,8 @@ export function virtiofsStart(spec: MachineSpec, tree: string | undefined): stri
   if (spec.store.transport !== "virtiofs" || tree === undefined) return "";
   const confinement: Template = [
     ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
-    // User 0 there is the user who started the machine, here and on the files that the guest makes.
-    ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "0", "--gid", "0"].map((w) => word(w)),
+    // User 1000 there is the user who started the machine; as root virtiofsd would ask for rights that it has not.
+    ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "1000"].map((w) => word(w)),
     word("--ro-bind"),
     hostPath(`${tree}/usr`),
     word("/usr"),
@@ -71,7 +71,7 @@ export function virtiofsStart(spec: MachineSpec, tree: string | undefined): stri
       tag,
       "/shared",
       `set -- "$@" ${readOnly ? "--ro-bind" : "--bind"} "$share${index}" /shared`,
-      `--cache never --allow-mmap ${readOnly ? "--readonly" : translate("squash-guest")}`,
+      `--cache never --allow-mmap ${readOnly ? "--readonly" : translate("squash-guest", 1000)}`,
     ),
   );
   return `
@@ -92,13 +92,13 @@ done
   set --
 ${renderShell(confinement)}  ${binds}
   ulimit -n "$(ulimit -Hn)"
-  exec "$@" -- /usr/libexec/virtiofsd --socket-path /fs/${tag} --shared-dir ${directory} --sandbox none --rlimit-nofile 0 --log-level warn ${translate("squash-host")} ${options}
+  exec "$@" -- /usr/libexec/virtiofsd --socket-path /fs/${tag} --shared-dir ${directory} --sandbox none --rlimit-nofile 0 --log-level warn ${translate("squash-host", 0)} ${options}
 ) < /dev/null > "$runtime/log/virtiofsd-${tag}" 2>&1 8>&- 9>&- &
 `;
   }
 }
 
 /** Everybody of one side is root, or who started the machine, on the other. */
-function translate(kind: "squash-host" | "squash-guest"): string {
-  return ["uid", "gid"].map((id) => `--translate-${id} ${kind}:0:0:4294967295`).join(" ");
+function translate(kind: "squash-host" | "squash-guest", to: number): string {
+  return ["uid", "gid"].map((id) => `--translate-${id} ${kind}:0:${to}:4294967295`).join(" ");
 }
