@@ -5,8 +5,9 @@
  * start-up knows stays a hole (template.ts).
  */
 import { driveArgv } from "./disks.ts";
-import { qemuOption, repeated } from "./qemu-option.ts";
-import type { ForwardPort, MachineSpec } from "./spec.ts";
+import { networkArgv } from "./networks.ts";
+import { qemuOption } from "./qemu-option.ts";
+import type { MachineSpec } from "./spec.ts";
 import { type Hole, hostPath, type Template, type Word, when, word } from "./template.ts";
 import { transportArgv, wireOf } from "./transports/index.ts";
 
@@ -45,7 +46,7 @@ export function qemuArgv(spec: MachineSpec): Template {
     ...kernel(spec),
     ...rootDisk(spec),
     ...driveArgv(spec),
-    ...userNetwork(spec),
+    ...networkArgv(spec, networkCard),
     ...storeNetwork(spec),
     ...transportArgv(spec),
     ...consoles(),
@@ -115,43 +116,17 @@ function rootDisk({ disk }: MachineSpec): Template {
   ];
 }
 
-function userNetwork({ network }: MachineSpec): Template {
-  const hostForwards = network.forwardPorts.filter((port) => port.from === "host").map(hostForward);
-  const guestForwards = network.forwardPorts.filter((port) => port.from === "guest").map(guestForward);
-  const netdev = qemuOption("user", {
-    id: "net0",
-    ...(network.restrict ? { restrict: true } : {}),
-    hostfwd: repeated(hostForwards),
-    guestfwd: repeated(guestForwards),
-  });
-  const more = network.options.map((option) => `,${option}`).join("");
-  return [
-    word("-netdev"),
-    word(...netdev.parts, more, { hole: "netOptions" }),
-    ...flag("-device", networkCard("net0", network.macAddress)),
-  ];
-}
-
-/** `tcp:127.0.0.1:8080-:80`, as QEMU's `hostfwd` wants it. */
-export function hostForward({ proto, host, guest }: ForwardPort): string {
-  return `${proto}:${host.address}:${host.port}-${guest.address}:${guest.port}`;
-}
-
-function guestForward({ proto, host, guest }: ForwardPort): string {
-  return `${proto}:${guest.address}:${guest.port}-${proto}:${host.address || "127.0.0.1"}:${host.port}`;
-}
-
+/** The wire between host and guest, which leads nowhere else; on it the server of the store answers. */
 function storeNetwork(spec: MachineSpec): Template {
-  const store = wireOf(spec);
-  if (store === undefined) return [];
+  const { wire, smb } = wireOf(spec);
   const netdev = qemuOption("user", {
     id: "store",
     restrict: true,
-    net: store.network,
+    net: wire.network,
     ipv6: false,
-    guestfwd: [`tcp:${store.serverAddress}:${store.serverPort}-cmd:/bin/sh `, runtime, "/smbd"],
+    guestfwd: smb ? [`tcp:${wire.serverAddress}:${wire.serverPort}-cmd:/bin/sh `, runtime, "/smbd"] : undefined,
   });
-  return [...flag("-netdev", netdev), ...flag("-device", networkCard("store", store.macAddress))];
+  return [...flag("-netdev", netdev), ...flag("-device", networkCard("store", wire.macAddress))];
 }
 
 function networkCard(netdev: string, mac: string): Word {

@@ -3,6 +3,7 @@
  */
 export { qemuArgv } from "./argv.ts";
 export { type StartVmOptions, startVm, type Vm } from "./control.ts";
+export { VirtualLan } from "./lan.ts";
 export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
 export { machineSpec } from "./machine-spec.ts";
 export { QmpClient, type QmpEvent } from "./qmp.ts";

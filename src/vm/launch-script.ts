@@ -8,9 +8,18 @@
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
-import { hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
+import { qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
 import { freshDisk, recordCheck, recordFunctions } from "./disk-record.ts";
 import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts";
+import {
+  chooseForwards,
+  fixedForwards,
+  freeForwards,
+  lanChoice,
+  lanEscapes,
+  passtStart,
+  writeForwards,
+} from "./networks.ts";
 import { shareEscapes, shareStart } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
@@ -46,7 +55,6 @@ export function launchScript(spec: MachineSpec, paths: LaunchPaths): string {
   const environment = Object.entries(qemuEnvironment(spec))
     .map(([name, value]) => `export ${name}=${renderShellWord(value)}\n`)
     .join("");
-  const forwards = spec.network.forwardPorts.filter((port) => port.from === "host").map(hostForward);
   return `# Run by the launcher of ${spec.name}; see --help there.
 root=$1 share=$2 self=$3
 shift 3
@@ -54,7 +62,8 @@ name=${shellQuote(spec.name)}
 accel_choice=${shellQuote(spec.cpu.accel)}
 disk_image=${spec.disk === null ? "" : shellQuote(spec.disk.image)}
 disk_size=${spec.disk?.size ?? 0}
-host_forwards=${shellQuote(forwards.join(" "))}
+host_forwards=${shellQuote(fixedForwards(spec.network.forwardPorts).join(" "))}
+free_forwards=${shellQuote(freeForwards(spec.network.forwardPorts).join(" "))}
 busybox=$root${paths.busybox}
 umask 022
 unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT
@@ -72,7 +81,7 @@ ${toolFunction("bwrap", tool("usr/bin/bwrap"))}
 ${ownOptions}
 ${accelerator}[ $accel != tcg ] || kernelParams=" ${tcgKernelParams.join(" ")}$kernelParams"
 ${userWords}
-${redirections}
+${redirections}${chooseForwards}${lanChoice(spec)}
 ${spec.disk === null ? "disk= diskFormat=" : diskChoice}
 ${spec.drives.length === 0 ? "" : driveFunction}${driveChoice(spec)}
 ${printCommand(spec, pinned)}
@@ -81,7 +90,7 @@ ${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${driveMake(spec)}${keepStore}
-${startShare}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}
+${startShare}${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}
 ${environment}
 ${run(spec, pinned)}
 `;
@@ -113,6 +122,7 @@ Environment:
   OSMOD_ACCEL           kvm, tcg or auto: how the processor is made (built with: $accel_choice)
   OSMOD_DISK_IMAGE      the root disk's image (built with: \${disk_image:-none, the root is in memory})
   OSMOD_RUNTIME_DIR     private directory for sockets and logs; must not exist; removed at the end
+  OSMOD_VLAN_<n>        socket of the switch that the virtual LAN <n> is on
   QEMU_OPTS             more options of QEMU, by the shell's quoting rules; -redir tcp:8080::80 forwards a port
   QEMU_NET_OPTS         more options of the network, for example hostfwd=tcp::2222-:22
   QEMU_KERNEL_PARAMS    more of the kernel's command line
@@ -194,6 +204,7 @@ while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
 const redirections = `
 # add_forward RULE: a rule that the machine has already is no second one
 add_forward() {
+  case $1 in *:0-*) free_forwards="$free_forwards $1"; return ;; esac
   for known in $host_forwards; do
     [ "$known" != "$1" ] || return 0
     case $1 in "\${known%-*}-"*)
@@ -251,7 +262,7 @@ const printCommand = (spec: MachineSpec, argv: Template) => `
 if [ -n "$print_only" ]; then
   runtime='<private directory>'
 ${escapedVariables}
-${driveEscapes(spec)}${shareEscapes(spec)}  count=$#
+${driveEscapes(spec)}${shareEscapes(spec)}${lanEscapes(spec)}  count=$#
 ${renderShell(argv)}
   while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
   for argument in "$@"; do
@@ -410,7 +421,7 @@ const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')
 
 const run = (spec: MachineSpec, argv: Template) => `
 ${escapedVariables}
-${driveEscapes(spec)}${shareEscapes(spec)}count=$#
+${driveEscapes(spec)}${shareEscapes(spec)}${lanEscapes(spec)}count=$#
 ${renderShell(argv)}
 while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
 say "$about"

@@ -15,7 +15,7 @@ import { type LaunchPaths, launchScript } from "./launch-script.ts";
 import { shareScript } from "./share-script.ts";
 import { smbSections } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
-import { smbConf, storeShare } from "./store-share.ts";
+import { smbConf } from "./store-share.ts";
 import { wireOf } from "./transports/index.ts";
 import { ninepScript } from "./transports/ninep.ts";
 
@@ -30,7 +30,7 @@ export function launcherFiles(
     "share/osmod/launch.sh": { text: launchScript(spec, paths) },
     "share/osmod/share.sh": { text: shareScript(spec, paths) },
     "share/osmod/etc/samba/smb.conf": {
-      text: `${smbConf(wireOf(spec) ?? storeShare)}${smbSections(spec.sharedDirectories)}`,
+      text: `${smbConf(wireOf(spec).wire)}${smbSections(spec.sharedDirectories)}`,
     },
     ...(spec.store.transport === "9p" ? { "share/osmod/closure.sh": { text: ninepScript() } } : {}),
     "share/osmod/etc/passwd": { text: "osmod:x:1000:0::/:/bin/false\n" },
@@ -48,7 +48,7 @@ export function buildLauncher(
 ): Derivation {
   const paths: LaunchPaths = {
     busybox: `${pkgs.staticBusybox}/bin/busybox`,
-    samba: wireOf(spec) === undefined ? "" : `${samba}`,
+    samba: wireOf(spec).smb ? `${samba}` : "",
     ...(spec.store.transport === "virtiofs" ? { virtiofsd: `${virtiofsdTree(pkgs)}` } : {}),
   };
   const files = pkgs.writeTree(`run-${spec.name}-vm-files`, launcherFiles(spec, paths));

@@ -6,6 +6,7 @@ import { ProblemError, problem } from "../problems/index.ts";
 import type { StoreObject } from "../store/index.ts";
 import { drivesOf } from "./disks.ts";
 import type { Machine } from "./machine.ts";
+import { checkBackend, lansOf } from "./networks.ts";
 import { sharesOf } from "./shared-directories.ts";
 import { MACHINE_SPEC_FORMAT, type MachineSpec, type StoreShare } from "./spec.ts";
 import { storeShare } from "./store-share.ts";
@@ -18,6 +19,14 @@ const userMacAddress = "52:54:00:12:34:56";
 export function machineSpec(config: Values<Machine>, tree: { toString(): string }, image?: StoreObject): MachineSpec {
   const { virtualisation: vm, system, boot, networking } = config;
   checkForwards(vm.forwardPorts);
+  const network = {
+    macAddress: userMacAddress,
+    backend: vm.qemu.networkBackend,
+    restrict: vm.restrictNetwork,
+    forwardPorts: vm.forwardPorts,
+    options: vm.qemu.networkingOptions,
+  };
+  checkBackend(network);
   return {
     format: MACHINE_SPEC_FORMAT,
     name: networking.hostName,
@@ -33,12 +42,8 @@ export function machineSpec(config: Values<Machine>, tree: { toString(): string 
     memory: vm.memorySize,
     disk: vm.diskImage === null ? null : { image: vm.diskImage, size: vm.diskSize, serial: "root" },
     drives: drivesOf(vm.emptyDiskImages, vm.qemu.drives),
-    network: {
-      macAddress: userMacAddress,
-      restrict: vm.restrictNetwork,
-      forwardPorts: vm.forwardPorts,
-      options: vm.qemu.networkingOptions,
-    },
+    network,
+    lans: lansOf(vm.vlans, vm.test.nodeNumber),
     store: storeOf(vm.store.transport, image),
     sharedDirectories: sharesOf(vm.sharedDirectories),
     display: { graphics: vm.graphics, resolution: vm.resolution },
@@ -57,7 +62,7 @@ function storeOf(transport: StoreShare["transport"], image: StoreObject | undefi
 function checkForwards(forwards: MachineSpec["network"]["forwardPorts"]): void {
   const seen = new Map<string, string>();
   for (const { from, proto, host, guest } of forwards) {
-    if (from !== "host") continue;
+    if (from !== "host" || host.port === 0) continue;
     const side = `${proto} port ${host.port}${host.address === "" ? "" : ` of ${host.address}`}`;
     const target = `${guest.address}:${guest.port}`;
     const other = seen.get(side);

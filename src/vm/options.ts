@@ -7,6 +7,7 @@ import { declareOptions, mkOption, t } from "../lib/index.ts";
 import { derivationType, fileSystemOptions, packageType } from "../modules/index.ts";
 import { drives, emptyDiskImages } from "./disks.ts";
 
+import { networkBackend, nodeNumber, primaryIPAddress, vlans } from "./networks.ts";
 import { sharedDirectories } from "./shared-directories.ts";
 
 const port = (description: string, example: number) => mkOption({ type: t.port, description, example });
@@ -66,7 +67,13 @@ export const options = declareOptions({
             description: "The protocol.",
             example: "udp",
           }),
-          host: { address: address("host's"), port: port("Port on the host's side.", 8080) },
+          host: {
+            address: address("host's"),
+            port: port(
+              "Port on the host's side; 0 takes a free one, which the launcher says and writes to `ports` in its private directory.",
+              8080,
+            ),
+          },
           guest: { address: address("guest's"), port: port("Port on the guest's side.", 80) },
         }),
       ),
@@ -115,6 +122,7 @@ export const options = declareOptions({
         example: ["hostname=web"],
       }),
       drives,
+      networkBackend,
       consoles: mkOption({
         type: t.listOf(t.strMatching("[^ \\t\\n]+")),
         default: ["ttyS0,115200n8"],
@@ -147,6 +155,8 @@ export const options = declareOptions({
         example: "erofs",
       }),
     },
+    vlans,
+    test: { nodeNumber },
     sharedDirectories,
     writableStore: mkOption({
       type: t.bool,
@@ -169,6 +179,7 @@ export const options = declareOptions({
       example: { virtualisation: { memorySize: 4096 } },
     }),
   },
+  networking: { primaryIPAddress },
   system: {
     build: {
       vm: mkOption({

@@ -44,12 +44,16 @@ export interface MachineSpec {
   readonly drives: readonly Drive[];
   readonly network: {
     readonly macAddress: string;
+    /** What connects the guest to the world. */
+    readonly backend: "passt" | "slirp";
     /** Keep the guest from reaching the host and the world; forwarded ports still work. */
     readonly restrict: boolean;
     readonly forwardPorts: readonly ForwardPort[];
     /** More of the network device's options, each `key=value`. */
     readonly options: readonly string[];
   };
+  /** Virtual LANs, in the order of the guest's interfaces. */
+  readonly lans: readonly Lan[];
   readonly store: StoreShare;
   readonly sharedDirectories: readonly SharedDirectory[];
   readonly display: {
@@ -82,6 +86,15 @@ export interface ForwardPort {
   readonly proto: "tcp" | "udp";
   readonly host: { readonly address: string; readonly port: number };
   readonly guest: { readonly address: string; readonly port: number };
+}
+
+/** A virtual LAN that the machine is on. */
+export interface Lan {
+  readonly number: number;
+  /** Name of the guest's interface. */
+  readonly interface: string;
+  readonly address: string;
+  readonly macAddress: string;
 }
 
 /** How the guest reaches the store. */

@@ -24,6 +24,8 @@ export interface Facts {
   readonly [drive: `drive${number}` | `driveFormat${number}`]: string;
   /** Path of each shared directory (shared-directories.ts), by its number. */
   readonly [share: `share${number}`]: string;
+  /** Socket of the switch of each virtual LAN (networks.ts). */
+  readonly [lan: `vlan${number}`]: string;
   /** The store's busybox. */
   readonly busybox: string;
   /** Private directory of this run; holds sockets and logs. */

@@ -8,10 +8,11 @@ import { define, defineModule, mkDefault, mkIf, mkMerge, mkVMOverride, type Valu
 import { buildLauncher, launcherTree, sambaTree } from "./launcher.ts";
 import type { Machine } from "./machine.ts";
 import { machineSpec } from "./machine-spec.ts";
+import { LAN_PREFIX, lansOf } from "./networks.ts";
 import { shareMounts, sharesOf } from "./shared-directories.ts";
 import { directoryCacheTimeout, storePrefixLength, storeShare } from "./store-share.ts";
 import { buildStoreImage } from "./transports/erofs.ts";
-import { needsWire, storeMount, transportModules } from "./transports/index.ts";
+import { needsSmb, storeMount, transportModules } from "./transports/index.ts";
 
 /** Drivers of QEMU's devices beside the store's. */
 const deviceModules = ["virtio_blk", "virtio_rng"];
@@ -39,8 +40,9 @@ const WRITABLE_LAYER = "/nix/.rw-store";
 export const vmVariant = defineModule<Machine>({
   key: "virtualisation/vm-variant",
   config: ({ config, pkgs }) => {
-    const wired = () =>
-      needsWire(config.virtualisation.store.transport, Object.keys(config.virtualisation.sharedDirectories).length);
+    const smb = () =>
+      needsSmb(config.virtualisation.store.transport, Object.keys(config.virtualisation.sharedDirectories).length);
+    const lans = () => lansOf(config.virtualisation.vlans, config.virtualisation.test.nodeNumber);
     return define({
       fileSystems: mkVMOverride(() => ({
         "/":
@@ -90,8 +92,8 @@ export const vmVariant = defineModule<Machine>({
         // The power button, whose device cold plug does not visit.
         kernelModules: ["button", "evdev"],
         initrd: {
-          kernelModules: () => [...deviceModules, ...transportModules(config.virtualisation.store.transport, wired())],
-          network: mkIf(wired, {
+          kernelModules: () => [...deviceModules, ...transportModules(config.virtualisation.store.transport, smb())],
+          network: {
             enable: true,
             interfaces: {
               store: {
@@ -100,17 +102,21 @@ export const vmVariant = defineModule<Machine>({
                 prefixLength: storePrefixLength,
               },
             },
-          }),
-          preDeviceCommands: mkIf(
-            wired,
-            `echo ${directoryCacheTimeout} > /sys/module/cifs/parameters/dir_cache_timeout`,
-          ),
+          },
+          preDeviceCommands: mkIf(smb, `echo ${directoryCacheTimeout} > /sys/module/cifs/parameters/dir_cache_timeout`),
         },
       },
       networking: {
+        interfaces: () =>
+          Object.fromEntries(
+            lans().map((lan) => [
+              lan.interface,
+              define({ ipv4: { addresses: [{ address: lan.address, prefixLength: LAN_PREFIX }] } }),
+            ]),
+          ),
         // The store's wire was set up before anything else and must stay as it is.
-        unmanagedInterfaces: mkIf(wired, [storeShare.macAddress]),
-        firewall: { trustedInterfaces: mkIf(wired, [storeShare.macAddress]) },
+        unmanagedInterfaces: [storeShare.macAddress],
+        firewall: { trustedInterfaces: [storeShare.macAddress] },
         hostName: mkDefault("osmod"),
         // QEMU's own resolver; a cache of ours in front of it would only be one more service to start.
         nameservers: mkDefault([hostResolver]),
@@ -118,6 +124,16 @@ export const vmVariant = defineModule<Machine>({
       // The guest gets its time from the host.
       services: { timesyncd: { enable: mkDefault(false) } },
       systemd: {
+        network: {
+          // The kernel counts the LANs' cards right after the first one, so the names are free.
+          links: () =>
+            Object.fromEntries(
+              lans().map((lan) => [
+                `10-${lan.interface}`,
+                define({ matchConfig: { MACAddress: lan.macAddress }, linkConfig: { Name: lan.interface } }),
+              ]),
+            ),
+        },
         services: {
           "getty@tty1": { enable: mkIf(() => !config.virtualisation.graphics, mkDefault(false)) },
           "systemd-udev-trigger": mkIf(() => !config.virtualisation.graphics, {
@@ -131,7 +147,13 @@ export const vmVariant = defineModule<Machine>({
           vm: mkVMOverride(() => {
             const { qemu, graphics } = config.virtualisation;
             const window = graphics ? [pkgs["qemu-system-gui"]!] : [];
-            const tree = launcherTree(pkgs, [qemu.package, pkgs["qemu-utils"]!, pkgs["seabios"]!, ...window]);
+            const tree = launcherTree(pkgs, [
+              qemu.package,
+              pkgs["qemu-utils"]!,
+              pkgs["seabios"]!,
+              pkgs["passt"]!,
+              ...window,
+            ]);
             const image =
               config.virtualisation.store.transport === "erofs"
                 ? buildStoreImage(pkgs, config.system.build.toplevel)

@@ -109,6 +109,7 @@ program=\${1##*/}; shift
 case $program in
   setpriv | flock) exec "$program" "$@" ;;
   bwrap) [ -z "$FAKE_NO_NAMESPACES" ] || { echo "bwrap: No permissions to create a new namespace" >&2; exit 1; } ;;
+  passt) printf '%s\\0' "$@" > "$FAKE_ARGV.passt" ;;
   qemu-img)
     case $1 in
       create)

@@ -38,20 +38,20 @@ export function storeMount(transport: TransportName): StoreMount {
   return mounts[transport];
 }
 
-/** Modules that the guest's initrd loads; `wire` when something is served over SMB. */
-export function transportModules(transport: TransportName, wire: boolean): readonly string[] {
+/** Modules that the guest's initrd loads; `smb` when something is served over SMB. */
+export function transportModules(transport: TransportName, smb: boolean): readonly string[] {
   const own = { smb: [], erofs: erofsModules, virtiofs: virtiofsModules, "9p": ninepModules }[transport];
-  return ["virtio_net", ...(wire ? storeModules : []), ...own];
+  return ["virtio_net", ...(smb ? storeModules : []), ...own];
 }
 
-/** Whether the wire to the SMB server is needed: for the store, or for shared directories of a machine whose store is an image. */
-export function needsWire(transport: TransportName, shares: number): boolean {
+/** Whether an SMB server answers on the wire: for the store, or for shared directories of a machine whose store is an image. */
+export function needsSmb(transport: TransportName, shares: number): boolean {
   return transport === "smb" || (transport === "erofs" && shares > 0);
 }
 
-/** The wire of a machine, if it has one. */
-export function wireOf(spec: MachineSpec): SmbShare | undefined {
-  return needsWire(spec.store.transport, spec.sharedDirectories.length) ? storeShare : undefined;
+/** The wire of a machine, and whether a server answers on it. */
+export function wireOf(spec: MachineSpec): { readonly wire: SmbShare; readonly smb: boolean } {
+  return { wire: storeShare, smb: needsSmb(spec.store.transport, spec.sharedDirectories.length) };
 }
 
 /** QEMU's arguments for every transport but SMB, whose wire is a network card (argv.ts). */

@@ -93,7 +93,7 @@ while read -r kind path target; do
   if [ -d "$root$path" ]; then mkdir "$here"; else : > "$here"; fi
   mount -o bind "$root$path" "$here" && mount -o remount,bind,ro,nosuid,nodev,noexec "$here" || fail "$path"
 done < "$share/store-paths"
-mount -o remount,ro "$runtime/closure" || fail "it stayed writable"
+mount -o remount,bind,ro "$runtime/closure" || fail "it stayed writable"
 exec "$@"
 `;
 }
