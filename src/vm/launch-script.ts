@@ -23,6 +23,7 @@ import {
 import { shareEscapes, shareStart } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
+import { confines } from "./transports/index.ts";
 import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
 import { virtiofsStart } from "./transports/virtiofs.ts";
 
@@ -90,7 +91,8 @@ ${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${driveMake(spec)}${keepStore}
-${startShare}${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}
+${confines(spec) ? startShare : 'mkdir -m 0700 "$runtime/log"'}
+${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}
 ${environment}
 ${run(spec, pinned)}
 `;
