@@ -10,27 +10,15 @@ import { qemuOption } from "./qemu-option.ts";
 import type { MachineSpec } from "./spec.ts";
 import { type Hole, hostPath, type Template, type Word, when, word } from "./template.ts";
 import { transportArgv, wireOf } from "./transports/index.ts";
+import { libraryFolder, treeProgram } from "./tree-program.ts";
 
 const runtime: Hole = { hole: "runtime" };
-
-/** Where the dynamic linker of a merged tree finds its libraries. */
-const libraryFolder = "/usr/lib/x86_64-linux-gnu";
 
 /**
  * Words of the kernel's command line when the processor is emulated. Emulated code is not speculated about and has no
  * timers that drift; what guards against either only takes time: a sixth of the way to the first process.
  */
 export const tcgKernelParams: readonly string[] = ["nokaslr", "mitigations=off", "no_timer_check", "tsc=reliable"];
-
-/** The words that start a program of a merged tree: a tree brings its own dynamic linker and uses no library of the host. */
-export function treeProgram(tree: string, program: string): Template {
-  return [
-    hostPath(`${tree}/usr/lib64/ld-linux-x86-64.so.2`),
-    word("--library-path"),
-    hostPath(`${tree}${libraryFolder}`),
-    hostPath(`${tree}/${program}`),
-  ];
-}
 
 /** Environment that QEMU needs when it runs from a merged tree. */
 export function qemuEnvironment(spec: MachineSpec): Readonly<Record<string, Word>> {

@@ -8,7 +8,7 @@
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
-import { qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
+import { qemuArgv, qemuEnvironment, tcgKernelParams } from "./argv.ts";
 import { freshDisk, recordCheck, recordFunctions } from "./disk-record.ts";
 import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts";
 import {
@@ -26,6 +26,7 @@ import { renderShell, renderShellWord, shellQuote, type Template, word } from ".
 import { confines } from "./transports/index.ts";
 import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
 import { virtiofsStart } from "./transports/virtiofs.ts";
+import { treeProgram } from "./tree-program.ts";
 
 /** What the scripts refer to in the store. */
 export interface LaunchPaths {

@@ -15,10 +15,10 @@
  */
 import { mkOption, t } from "../lib/index.ts";
 import { fail } from "../problems/index.ts";
-import { treeProgram } from "./argv.ts";
 import { qemuOption, repeated } from "./qemu-option.ts";
 import type { ForwardPort, Lan, MachineSpec } from "./spec.ts";
 import { type Hole, renderShell, type Template, type Word, word } from "./template.ts";
+import { treeProgram } from "./tree-program.ts";
 
 const guestAddress = "10.0.2.15";
 /** Where QEMU's user network and passt answer names. */

@@ -4,11 +4,12 @@
  * smbd sees Samba's own tree, a state of its own, its log and the store paths that are listed beside this script; nothing else of the host, no
  * network, no other process. Nothing but SMB may be written to the connection, so all messages go to a file.
  */
-import { treeProgram } from "./argv.ts";
+
 import type { LaunchPaths } from "./launch-script.ts";
 import { shareBinds } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { hostPath, renderShell, type Template, word } from "./template.ts";
+import { treeProgram } from "./tree-program.ts";
 
 /** The text of `share.sh`. */
 export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {

@@ -5,10 +5,11 @@
  * is mounted read-only, so QEMU could not write to them even if it wanted to. There QEMU's user is called root, so that what belongs to
  * the user on the host belongs to root in the guest.
  */
-import { treeProgram } from "../argv.ts";
+
 import { qemuOption } from "../qemu-option.ts";
 import type { MachineSpec } from "../spec.ts";
 import { type Template, word } from "../template.ts";
+import { treeProgram } from "../tree-program.ts";
 
 export const ninepFileSystem = {
   device: "store",

@@ -5,10 +5,11 @@
  * socket. The server of the store is told to write nothing, and has everything mounted read-only as well. QEMU needs the guest's memory
  * in a file that both map; `-m` of QEMU_OPTS can therefore not change its size.
  */
-import { treeProgram } from "../argv.ts";
+
 import { qemuOption } from "../qemu-option.ts";
 import type { MachineSpec } from "../spec.ts";
 import { hostPath, renderShell, type Template, word } from "../template.ts";
+import { treeProgram } from "../tree-program.ts";
 
 export const virtiofsFileSystem = { device: "store", fsType: "virtiofs", options: ["ro"] };
 
