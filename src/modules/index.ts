@@ -44,6 +44,7 @@ import * as timesyncd from "./system/boot/timesyncd.ts";
 import * as etc from "./system/etc/etc.ts";
 import * as filesystems from "./tasks/filesystems.ts";
 import * as networkInterfaces from "./tasks/network-interfaces.ts";
+import * as qemuGuestAgent from "./virtualisation/qemu-guest-agent.ts";
 
 export { checkAssertions } from "./misc/assertions.ts";
 export { release } from "./misc/version.ts";
@@ -91,7 +92,8 @@ export interface Std {
     typeof dbus.options.services &
     typeof getty.options.services &
     typeof sshd.options.services &
-    typeof nginx.options.services;
+    typeof nginx.options.services &
+    typeof qemuGuestAgent.options.services;
   readonly swapDevices: typeof filesystems.options.swapDevices;
   readonly system: typeof activationScript.options.system &
     typeof toplevel.options.system &
@@ -153,5 +155,6 @@ export const standardModules: Module<Std> = defineModule<Std>({
     bash.default,
     ssh.default,
     editors.default,
+    qemuGuestAgent.default,
   ],
 });

@@ -47,6 +47,7 @@ export function machineSpec(
     credentials: Object.entries(vm.credentials).map(([name, credential]) => credentialOf(name, credential, writeText)),
     ssh: vm.ssh.enable ? sshAccess : null,
     display: { graphics: vm.graphics, resolution: vm.resolution },
+    guestAgent: vm.qemu.guestAgent.enable,
     qemu: { tree: `${tree}`, options: vm.qemu.options },
   };
 }
