@@ -7,7 +7,10 @@ import type { Verb } from "./verbs.ts";
 
 const syntax = {
   usage: "osmod vm list [--json]",
-  details: ["Machines that were started by osmod vm start, and whatever else of this user's runs.", "    --json   as JSON"],
+  details: [
+    "Machines that were started by osmod vm start, and whatever else of this user's runs.",
+    "    --json   as JSON",
+  ],
   options: { json: { type: "boolean", default: false } },
 } as const;
 

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, openSync, readSync, watch } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../problems/index.ts";
-import { runInGuest, gone, namedVm, runningVm, runningVms } from "../vm/index.ts";
+import { gone, namedVm, runInGuest, runningVm, runningVms } from "../vm/index.ts";
 import { parse, wholeNumber } from "./arguments.ts";
 import type { Verb } from "./verbs.ts";
 

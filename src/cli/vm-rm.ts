@@ -23,7 +23,11 @@ export const run: Verb = async (argv) => {
   for (const name of positionals) {
     const vm = namedVm(name);
     if (!existsSync(vm.directory)) {
-      fail({ code: "vm-unknown", message: `there is no virtual machine "${name}" here`, fix: "Look at osmod vm list." });
+      fail({
+        code: "vm-unknown",
+        message: `there is no virtual machine "${name}" here`,
+        fix: "Look at osmod vm list.",
+      });
     }
     const running = runningVms().find((one) => one.disk === vm.disk && one.name === name);
     if (running !== undefined && !values.force) {

@@ -1,6 +1,6 @@
 /** `osmod vm snapshot`, `osmod vm revert`: keep a state of a virtual machine, and go back to it. */
 import { fail } from "../problems/index.ts";
-import { namedVm, revertVm, runningVms, snapshotsOf, snapshotVm, dropSnapshot } from "../vm/index.ts";
+import { dropSnapshot, namedVm, revertVm, runningVms, snapshotsOf, snapshotVm } from "../vm/index.ts";
 import { parse } from "./arguments.ts";
 import { printJson, size } from "./open-store.ts";
 import type { Verb } from "./verbs.ts";
@@ -38,7 +38,9 @@ export const snapshot: Verb = async (argv, signal) => {
     else if (list.length === 0) process.stdout.write("there are no snapshots\n");
     else {
       for (const one of list) {
-        process.stdout.write(`${one.tag}  ${one.date}  ${one.memory > 0 ? `memory ${size(one.memory)}` : "disk only"}\n`);
+        process.stdout.write(
+          `${one.tag}  ${one.date}  ${one.memory > 0 ? `memory ${size(one.memory)}` : "disk only"}\n`,
+        );
       }
     }
     return 0;

@@ -1,7 +1,8 @@
 /** `osmod vm stop`: end a running virtual machine, gracefully if it lets us. */
+
+import { fail } from "../problems/index.ts";
 import { namedVm, namedVms, runningVm, sleepNamed, stopRunning } from "../vm/index.ts";
 import { parse, wholeNumber } from "./arguments.ts";
-import { fail } from "../problems/index.ts";
 import type { Verb } from "./verbs.ts";
 
 const syntax = {
@@ -33,8 +34,14 @@ export const run: Verb = async (argv) => {
     process.stdout.write(`${running.name} sleeps; osmod vm start --resume ${running.name} wakes it\n`);
     return 0;
   }
-  const seconds = values.force ? 0 : values.timeout === undefined ? undefined : wholeNumber("timeout", values.timeout, 0);
+  const seconds = values.force
+    ? 0
+    : values.timeout === undefined
+      ? undefined
+      : wholeNumber("timeout", values.timeout, 0);
   const how = await stopRunning(running, seconds === undefined ? {} : { seconds });
-  process.stdout.write(`${running.name} ${how === "ended" && !values.force ? "did not power off, and was ended" : how}\n`);
+  process.stdout.write(
+    `${running.name} ${how === "ended" && !values.force ? "did not power off, and was ended" : how}\n`,
+  );
   return 0;
 };

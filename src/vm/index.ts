@@ -4,16 +4,16 @@
 export { qemuArgv } from "./argv.ts";
 export { type StartVmOptions, startVm, type Vm } from "./control.ts";
 export { type ConnectOptions, GuestAgent } from "./guest-agent.ts";
-export type { ExecOptions, ExecResult } from "./guest-exec.ts";
-export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
-export { machineSpec } from "./machine-spec.ts";
 export {
   agentOf,
   pipeFromGuest,
   runInGuest,
   waitForGuest,
 } from "./guest-command.ts";
+export type { ExecOptions, ExecResult } from "./guest-exec.ts";
 export { launcherAt, programOf } from "./launcher-path.ts";
+export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
+export { machineSpec } from "./machine-spec.ts";
 export {
   gone,
   launcherOf,

@@ -170,9 +170,10 @@ const END_SECONDS = 5;
  * End a running machine: press the power button and wait; what does not heed it is ended by force. Resolves to how it
  * ended.
  */
-export async function stopRunning(vm: RunningVm, { seconds = POWER_OFF_SECONDS }: StopOptions = {}): Promise<
-  "powered off" | "ended"
-> {
+export async function stopRunning(
+  vm: RunningVm,
+  { seconds = POWER_OFF_SECONDS }: StopOptions = {},
+): Promise<"powered off" | "ended"> {
   if (seconds > 0) {
     const qmp = await QmpClient.connect(join(vm.runtime, "control")).catch(() => undefined);
     await qmp?.command("system_powerdown").catch(() => {});

@@ -26,7 +26,7 @@ const TAG = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
 export async function snapshotsOf(vm: SnapshotSubject): Promise<Snapshot[]> {
   const text = await qemuImg(launcher(vm), ["info", "--force-share", "--output=json", diskOf(vm)]);
   const { snapshots = [] } = JSON.parse(text) as {
-    snapshots?: { "name": string; "vm-state-size": number; "date-sec": number }[];
+    snapshots?: { name: string; "vm-state-size": number; "date-sec": number }[];
   };
   return snapshots.map((one) => ({
     tag: one.name,

@@ -2,7 +2,7 @@
  * Starting machines so that they are up: booted, or gone on with from a saved start.
  */
 import { randomBytes } from "node:crypto";
-import { copyFileSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fail } from "../problems/index.ts";
@@ -158,7 +158,10 @@ export interface Started {
  * Start a named machine in the background. With `resume` it goes on from where it was put to sleep; a new one goes on from
  * the saved start of its kind, made when there is none. A machine whose disk was written to since boots.
  */
-export async function startNamed(vm: NamedVm, options: BackgroundOptions & { readonly resume?: boolean }): Promise<Started> {
+export async function startNamed(
+  vm: NamedVm,
+  options: BackgroundOptions & { readonly resume?: boolean },
+): Promise<Started> {
   const launcher = launcherOf(vm);
   const spec = specOf(launcher);
   if (options.resume !== true || !canResume(spec)) {

@@ -119,7 +119,12 @@ export const vmVariant = defineModule<Machine>({
             const { qemu, graphics } = config.virtualisation;
             const window = graphics ? [pkgs["qemu-system-gui"]!] : [];
             const tree = launcherTree(pkgs, [qemu.package, pkgs["qemu-utils"]!, pkgs["seabios"]!, ...window]);
-            return buildLauncher(pkgs, machineSpec(config, tree, pkgs.writeText), config.system.build.toplevel, sambaTree(pkgs));
+            return buildLauncher(
+              pkgs,
+              machineSpec(config, tree, (name, text) => pkgs.writeText(name, text)),
+              config.system.build.toplevel,
+              sambaTree(pkgs),
+            );
           }),
         },
       },
