@@ -50,9 +50,9 @@ export const storeMountOptions: readonly string[] = [
   "forcegid",
   // After an open the client would replace a file's mode by a default; with this it keeps what the lookup said.
   "dynperm",
-  // A store path never changes: whatever was read once stays right.
   // Who reads while the connection is made anew waits for it.
   "hard",
+  // A store path never changes: whatever was read once stays right.
   "cache=loose",
   "actimeo=3600",
   "max_cached_dirs=4000",
