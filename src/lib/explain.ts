@@ -7,7 +7,7 @@
 import { problem } from "../problems/index.ts";
 import { configError } from "./config-error.ts";
 import { expecting, inCall } from "./core/calls.ts";
-import { carefully, messageOf } from "./core/careful.ts";
+import { carefully, isList, messageOf } from "./core/careful.ts";
 import { Condition, type Def, effectiveOrder } from "./core/definition.ts";
 import { evaluated } from "./core/evaluate.ts";
 import { showPath } from "./core/loc.ts";
@@ -219,7 +219,7 @@ function unwrap(traced: Traced): Traced[] {
         : [traced];
     case "merge": {
       const content: unknown = typeof value.content === "function" ? value.content() : value.content;
-      return traced.priority === undefined && Array.isArray(content)
+      return traced.priority === undefined && isList(content)
         ? content.flatMap((item) => unwrap({ ...inner, value: item as unknown }))
         : [traced];
     }

@@ -15,6 +15,7 @@
  * Wrappers nest in exactly one order, `(mkIf | mkMerge)* mkDefinition? mkOverride? mkOrder? value`; anything else
  * stays in the value and is a problem there (or, for a submodule, means what it says inside).
  */
+import { isList } from "./careful.ts";
 import { at, Cell, returned } from "./cell.ts";
 import type { Loc } from "./loc.ts";
 import { Origin } from "./origin.ts";
@@ -237,7 +238,7 @@ function under(property: Property, outer: Conditions | undefined): Conditions | 
 /** The members of a merge; a function says what they are once they are needed. */
 function listOf(value: unknown): readonly unknown[] {
   const list: unknown = typeof value === "function" ? value() : value;
-  return Array.isArray(list) ? list : [];
+  return isList(list) ? list : [];
 }
 
 /** Take the wrappers off the definitions of one option, and drop those whose conditions do not hold. */
