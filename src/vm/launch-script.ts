@@ -21,7 +21,7 @@ export interface LaunchPaths {
 }
 
 /** File descriptors that QEMU inherits, so that the kernel holds the locks exactly as long as QEMU lives. */
-const RUNTIME_FD = 8;
+export const RUNTIME_FD = 8;
 const DISK_FD = 9;
 
 /** `launch.sh`, run by busybox with the store's root, the launcher's data, the name it was started by, and the user's arguments. */
@@ -72,6 +72,7 @@ ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${keepStore}
 ${startShare}
+${startView(spec)}
 ${environment}
 ${run(pinned)}
 `;
@@ -317,11 +318,12 @@ fi
  * and removed by the next start of the same machine. Its path holds no blanks, because QEMU splits the share's command at them.
  */
 const runtimeDirectory = `
-runtime= keeping=
+runtime= keeping= view=
 finish() {
   status=$?
   trap - EXIT
   [ -z "$terminal_state" ] || stty "$terminal_state" 2> /dev/null
+  [ -z "$view" ] || kill $view 2> /dev/null
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$keeping" ] || rm -f "$keeping"
   exit "$status"
@@ -352,6 +354,10 @@ else
   runtime=$base/osmod-$name-\${new##*-}
   mv "$new" "$runtime" || { rm -rf "$new"; exit 1; }
 fi
+# What others find the machine by (running.ts); the process comes last.
+printf '%s\\n' "\${OSMOD_VM_NAME:-$name}" > "$runtime/name"
+printf '%s\\n' "$disk" > "$runtime/disk"
+ln -s "$share" "$runtime/share"
 printf '%s\\n' $$ > "$runtime/launcher.pid"
 `;
 
@@ -387,6 +393,25 @@ fi
 mkdir -m 0700 "$runtime/log"
 ln -s "$share/share.sh" "$runtime/smbd"
 export OSMOD_SHARE_ROOT="$root" OSMOD_SHARE_DATA="$share" OSMOD_SHARE_RUNTIME="$runtime"
+`;
+
+/** The process that shows the guest parts of the store (store-view.ts); it ends with this script, however that ends. */
+const startView = (spec: MachineSpec) => `
+mkdir "$runtime/view" "$runtime/view.source"
+mkfifo -m 0600 "$runtime/view.fifo" "$runtime/view.ready"
+cat "$share/store-paths" > "$runtime/store-paths"
+{
+  set --
+${renderShell([
+  ...treeProgram(spec.qemu.tree, "usr/bin/unshare"),
+  ...["--user", "--map-root-user", "--mount", "--"].map((w) => word(w)),
+  ...treeProgram(spec.qemu.tree, "usr/bin/setpriv"),
+  ...["--pdeathsig", "KILL", "--"].map((w) => word(w)),
+])}  exec "$@" "$busybox" sh "$share/view.sh" "$root" "$runtime" > "$runtime/view.ready" 2> "$runtime/view.log" < /dev/null ${RUNTIME_FD}>&- ${DISK_FD}>&-
+} &
+view=$!
+read -r ready < "$runtime/view.ready"
+[ "$ready" = ready ] || die "the store cannot be shown to the guest: $(cat "$runtime/view.log")" "look whether this host lets programs make user and mount namespaces"
 `;
 
 const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')
