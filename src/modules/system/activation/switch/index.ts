@@ -111,10 +111,11 @@ export default defineModule<Std>({
           unitFiles: mapAttrs(packagedUnitFiles, (_, files) => define<Defs<typeof unitFileOptions>>(files)),
         },
         activationScripts: {
-          // A tree of packages is laid over the former one, which those keep who still run from it.
+          // A tree of packages is laid over the former one, which those keep who still run from it. Private, or the next one
+          // would be laid over this one's place in the store as well.
           usr: {
             deps: ["specialfs"],
-            text: '[ /usr -ef "$systemConfig/sw/usr" ] || mount -o bind "$systemConfig/sw/usr" /usr || warn "could not replace /usr"',
+            text: '[ /usr -ef "$systemConfig/sw/usr" ] || { mount -o bind "$systemConfig/sw/usr" /usr && mount --make-private /usr; } || warn "could not replace /usr"',
           },
           var: { deps: ["usr"] },
         },
