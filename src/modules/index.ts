@@ -45,6 +45,7 @@ import * as timesyncd from "./system/boot/timesyncd.ts";
 import * as etc from "./system/etc/etc.ts";
 import * as filesystems from "./tasks/filesystems.ts";
 import * as networkInterfaces from "./tasks/network-interfaces.ts";
+import * as qemuGuestAgent from "./virtualisation/qemu-guest-agent.ts";
 
 export { checkAssertions } from "./misc/assertions.ts";
 export { release } from "./misc/version.ts";
@@ -92,7 +93,8 @@ export interface Std {
     typeof dbus.options.services &
     typeof getty.options.services &
     typeof sshd.options.services &
-    typeof nginx.options.services;
+    typeof nginx.options.services &
+    typeof qemuGuestAgent.options.services;
   readonly swapDevices: typeof filesystems.options.swapDevices;
   readonly system: typeof activationScript.options.system &
     typeof switching.options.system &
@@ -156,5 +158,6 @@ export const standardModules: Module<Std> = defineModule<Std>({
     bash.default,
     ssh.default,
     editors.default,
+    qemuGuestAgent.default,
   ],
 });

@@ -47,6 +47,7 @@ export function qemuArgv(spec: MachineSpec): Template {
     ...consoles(),
     ...display(spec),
     ...control(),
+    ...guestAgent(spec),
     ...spec.qemu.options.map((option) => word(option)),
   ];
 }
@@ -184,6 +185,16 @@ function control(): Template {
     ...flag("-chardev", qemuOption("socket", { id: "qmp", path: [runtime, "/qmp"], server: true, wait: false })),
     ...flag("-mon", qemuOption(undefined, { chardev: "qmp", mode: "control" })),
     ...flag("-pidfile", word(runtime, "/qemu.pid")),
+  ];
+}
+
+/** The port over which other programs run commands in the guest. */
+function guestAgent(spec: MachineSpec): Template {
+  if (!spec.guestAgent) return [];
+  return [
+    ...flag("-device", word("virtio-serial-pci")),
+    ...flag("-chardev", qemuOption("socket", { id: "qga", path: [runtime, "/qga"], server: true, wait: false })),
+    ...flag("-device", qemuOption("virtserialport", { chardev: "qga", name: "org.qemu.guest_agent.0" })),
   ];
 }
 

@@ -3,6 +3,8 @@
  */
 export { qemuArgv } from "./argv.ts";
 export { type StartVmOptions, startVm, type Vm } from "./control.ts";
+export { type ConnectOptions, GuestAgent } from "./guest-agent.ts";
+export type { ExecOptions, ExecResult } from "./guest-exec.ts";
 export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
 export { machineSpec } from "./machine-spec.ts";
 export { QmpClient, type QmpEvent } from "./qmp.ts";

@@ -37,6 +37,7 @@ export function machineSpec(config: Values<Machine>, tree: { toString(): string 
     store: storeShare,
     sharedDirectories: [],
     display: { graphics: vm.graphics, resolution: vm.resolution },
+    guestAgent: vm.qemu.guestAgent.enable,
     qemu: { tree: `${tree}`, options: vm.qemu.options },
   };
 }

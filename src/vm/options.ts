@@ -123,6 +123,15 @@ export const options = declareOptions({
           "How the processor is made. `auto` takes KVM where it works (`/dev/kvm` opens and the processor has vmx or svm) and emulates elsewhere. `OSMOD_ACCEL` decides at run time.",
         example: "tcg",
       }),
+      guestAgent: {
+        enable: mkOption({
+          type: t.bool,
+          default: true,
+          description:
+            "Whether QEMU's guest agent runs in the virtual machine: programs of the host run commands in it that way.",
+          example: false,
+        }),
+      },
       cpu: mkOption({
         type: t.nullOr(t.nonEmptyStr),
         default: null,

@@ -54,6 +54,8 @@ export interface MachineSpec {
     readonly graphics: boolean;
     readonly resolution: { readonly x: number; readonly y: number };
   };
+  /** Whether there is a port for QEMU's guest agent. */
+  readonly guestAgent: boolean;
   readonly qemu: {
     /** Merged tree of QEMU and of what starts and serves it. */
     readonly tree: string;

@@ -28,7 +28,7 @@ const hostResolver = "10.0.2.3";
  * devices that come later are handled as ever.
  */
 const coldPlug = [
-  "-udevadm trigger --type=devices --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=pci --subsystem-match=virtio --subsystem-match=input",
+  "-udevadm trigger --type=devices --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=pci --subsystem-match=virtio --subsystem-match=virtio-ports --subsystem-match=input",
   "-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=hvc*",
 ];
 
@@ -71,7 +71,11 @@ export const vmVariant = defineModule<Machine>({
         // The power button, whose device cold plug does not visit.
         kernelModules: ["button", "evdev"],
         initrd: {
-          kernelModules: [...deviceModules, ...storeModules],
+          kernelModules: mkMerge([
+            [...deviceModules, ...storeModules],
+            // The agent's port is there before its service starts.
+            mkIf(() => config.virtualisation.qemu.guestAgent.enable, ["virtio_console"]),
+          ]),
           network: {
             enable: true,
             interfaces: {
@@ -93,8 +97,11 @@ export const vmVariant = defineModule<Machine>({
         // QEMU's own resolver; a cache of ours in front of it would only be one more service to start.
         nameservers: mkDefault([hostResolver]),
       },
-      // The guest gets its time from the host.
-      services: { timesyncd: { enable: mkDefault(false) } },
+      services: {
+        // The guest gets its time from the host.
+        timesyncd: { enable: mkDefault(false) },
+        qemuGuest: { enable: () => config.virtualisation.qemu.guestAgent.enable },
+      },
       systemd: {
         services: {
           "getty@tty1": { enable: mkIf(() => !config.virtualisation.graphics, mkDefault(false)) },

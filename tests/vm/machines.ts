@@ -22,6 +22,7 @@ export const plain: MachineSpec = {
   store: storeShare,
   sharedDirectories: [],
   display: { graphics: false, resolution: { x: 1024, y: 768 } },
+  guestAgent: true,
   qemu: { tree: path("d", "tools"), options: [] },
 };
 
@@ -49,5 +50,5 @@ export const full: MachineSpec = {
   qemu: { ...plain.qemu, options: ["-device", "virtio-balloon-pci,id=b", "a word, with 'quotes' and $money"] },
 };
 
-/** A machine whose root is in memory. */
-export const diskless: MachineSpec = { ...plain, name: "diskless", disk: null };
+/** A machine whose root is in memory, and which cannot be told anything. */
+export const diskless: MachineSpec = { ...plain, name: "diskless", disk: null, guestAgent: false };
