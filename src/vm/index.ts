@@ -3,11 +3,13 @@
  */
 export { qemuArgv } from "./argv.ts";
 export { type StartVmOptions, startVm, type Vm } from "./control.ts";
+export { type Generation, generationBefore, generationOf, generationsOf, makeDefault } from "./generations.ts";
 export { type ConnectOptions, GuestAgent } from "./guest-agent.ts";
 export type { ExecOptions, ExecResult } from "./guest-exec.ts";
 export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
 export { machineSpec } from "./machine-spec.ts";
 export { QmpClient, type QmpEvent } from "./qmp.ts";
+export { type RunningVm, runningVm, runningVms, specOf } from "./running.ts";
 export {
   type ForwardPort,
   MACHINE_SPEC_FORMAT,
@@ -15,5 +17,13 @@ export {
   type SharedDirectory,
   type StoreShare,
 } from "./spec.ts";
+export {
+  type RunInGuest,
+  type SwitchAction,
+  type SwitchOptions,
+  type SwitchOutcome,
+  switchVm,
+  type UnitChange,
+} from "./switch.ts";
 export { type Facts, renderArgv, type Template } from "./template.ts";
 export { vmVariant } from "./vm-variant.ts";
