@@ -174,7 +174,10 @@ function diskOf({ disk, name }: RunningVm): string {
 }
 
 function list(generations: readonly Generation[], json: boolean): void {
-  if (json) return printJson(generations);
+  if (json) {
+    printJson(generations);
+    return;
+  }
   if (generations.length === 0)
     process.stdout.write("no generations yet: they come with osmod switch and osmod boot\n");
   for (const { number, created, toplevel, isDefault } of generations) {

@@ -3,12 +3,13 @@
  *
  * It is run by the store's busybox (entry-script.ts), whose applets are its only commands beside QEMU's own tree. In order:
  *
- *     own options · accelerator · QEMU_OPTS and its like · disk: make, lock, grow · private directory · share · QEMU
+ *     generation · own options · accelerator · QEMU_OPTS and its like · disk: make, lock, grow · private directory · share · QEMU
  *
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
-import { hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
+import { credentialPrefix, hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
+import { generationChoice } from "./generation-choice.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
 
@@ -60,6 +61,7 @@ die() {
 ${toolFunction("qemu_img", tool("usr/bin/qemu-img"))}
 ${toolFunction("flock", tool("usr/bin/flock"))}
 ${toolFunction("bwrap", tool("usr/bin/bwrap"))}
+${generationChoice}
 ${ownOptions}
 ${accelerator}[ $accel != tcg ] || kernelParams=" ${tcgKernelParams.join(" ")}$kernelParams"
 ${userWords}
@@ -67,7 +69,10 @@ ${redirections}
 ${spec.disk === null ? "disk= diskFormat=" : diskChoice}
 ${printCommand(pinned)}
 case $root in *[:\\;]*) die "the store's path $root has a colon or semicolon in it, which the dynamic linker cannot take" "move the store (OSMOD_STORE_ROOT) to another path" ;; esac
-${portsInUse}
+${spec.credentials
+  .filter(({ source }) => !source.startsWith("/nix/store/"))
+  .map(({ name, source }) => `check_credential ${shellQuote(name)} ${shellQuote(source)}\n`)
+  .join("")}${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${keepStore}
@@ -96,17 +101,26 @@ Usage: $self [--headless] [--print-command] [QEMU's own options ...]
 Starts the virtual machine $name. Its console is this terminal's: C-a x ends the machine, C-a h shows more keys.
 
   --headless         no window and no escape keys: the console is on standard input and output, byte for byte
+  --generation N     start what the machine was before or after a switch (osmod switch --list-generations)
   --print-command    print QEMU's command line, one quoted word after the other, and start nothing
+  --credential NAME=FILE   give the guest a systemd credential; only its owner may be able to read the file
   --help             this text
 
 Environment:
   OSMOD_ACCEL           kvm, tcg or auto: how the processor is made (built with: $accel_choice)
   OSMOD_DISK_IMAGE      the root disk's image (built with: \${disk_image:-none, the root is in memory})
   OSMOD_RUNTIME_DIR     private directory for sockets and logs; must not exist; removed at the end
+  OSMOD_VM_NAME         what osmod vm calls this machine while it runs (default: $name)
   QEMU_OPTS             more options of QEMU, by the shell's quoting rules; -redir tcp:8080::80 forwards a port
   QEMU_NET_OPTS         more options of the network, for example hostfwd=tcp::2222-:22
   QEMU_KERNEL_PARAMS    more of the kernel's command line
 END
+}
+# check_credential NAME FILE: what is secret in the guest must be so on the host as well
+check_credential() {
+  case $1 in '' | .* | *[!a-zA-Z0-9._@-]*) die "$1 cannot be the name of a credential" "use letters, digits and . _ @ -" ;; esac
+  { [ -f "$2" ] && [ -r "$2" ]; } || die "the credential $1 cannot be read from $2" "make the file (mode 0600), or name another one"
+  case $(stat -L -c %a "$2") in *00) ;; *) die "the credential $1 lies in $2, which others than its owner can read" "chmod 600 $2" ;; esac
 }
 headless= print_only=
 while [ $# -gt 0 ]; do
@@ -114,12 +128,23 @@ while [ $# -gt 0 ]; do
     --help) usage; exit 0 ;;
     --headless) headless=1; shift ;;
     --print-command) print_only=1; shift ;;
+    --credential)
+      case \${2:-} in ?*=?*) ;; *) die "--credential takes NAME=FILE" "for example: --credential db.password=./secrets/db" ;; esac
+      check_credential "\${2%%=*}" "\${2#*=}"
+      set -- "$@" -fw_cfg "name=${credentialPrefix}\${2%%=*},file=$(printf %s "\${2#*=}" | sed 's/,/,,/g')"
+      shift 2 ;;
     --) shift; break ;;
     *) break ;;
   esac
 done
 if [ -z "$headless" ] && [ -t 0 ] && [ -t 1 ]; then console=terminal; else console=plain; fi
 kernelParams=\${QEMU_KERNEL_PARAMS:+ $QEMU_KERNEL_PARAMS}
+# A serial line does not know how large the terminal at its end is.
+if [ $console = terminal ]; then
+  size=$(stty size 2> /dev/null)
+  case $size in [1-9]*' '[1-9]*) kernelParams=" systemd.tty.rows.console=\${size% *} systemd.tty.columns.console=\${size#* } systemd.tty.rows.ttyS0=\${size% *} systemd.tty.columns.ttyS0=\${size#* }$kernelParams" ;; esac
+  case \${TERM:-} in '' | *[!a-zA-Z0-9+.-]*) ;; *) kernelParams=" systemd.tty.term.console=$TERM systemd.tty.term.ttyS0=$TERM$kernelParams" ;; esac
+fi
 `;
 
 const accelerator = `
@@ -399,7 +424,8 @@ export OSMOD_SHARE_ROOT="$root" OSMOD_SHARE_DATA="$share" OSMOD_SHARE_RUNTIME="$
 const startView = (spec: MachineSpec) => `
 mkdir "$runtime/view" "$runtime/view.source"
 mkfifo -m 0600 "$runtime/view.fifo" "$runtime/view.ready"
-cat "$share/store-paths" > "$runtime/store-paths"
+# A machine that is resumed may have been switched before.
+cat "$share/store-paths" \${OSMOD_MORE_STORE_PATHS:+"$OSMOD_MORE_STORE_PATHS"} > "$runtime/store-paths"
 {
   set --
 ${renderShell([
