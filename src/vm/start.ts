@@ -203,7 +203,12 @@ export async function startNamed(
     [memory, identity] = [start.memory, "new"];
   }
   if (memory === undefined) return { running: await startInBackground(vm, options), how: "booting" };
-  const running = await startInBackground(vm, { ...options, args: [...(options.args ?? []), ...awaitMemory] });
+  const running = await startInBackground(vm, {
+    ...options,
+    args: [...(options.args ?? []), ...awaitMemory],
+    // The memory is of this launcher's machine, whatever the next start begins with, and of all that it was switched to.
+    env: { ...options.env, OSMOD_VM_GENERATION: "own", ...moreStorePaths(vm) },
+  });
   try {
     await withQmp(running.runtime, (qmp) => loadMemory(qmp, memory));
     // From here on the disk changes, and the memory is no longer its.
@@ -237,6 +242,7 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly
   mkdirSync(draft, { mode: 0o700 });
   await withQmp(running.runtime, async (qmp) => {
     try {
+      copyFileSync(join(running.runtime, "store-paths"), join(draft, "store-paths"));
       await saveMemory(qmp, join(draft, "memory"));
     } catch (error) {
       rmSync(draft, { recursive: true, force: true });
@@ -249,6 +255,12 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly
   sealSleep(draft, running.disk, inputsOf(launcher, { args }));
   rmSync(vm.saved, { recursive: true, force: true });
   renameSync(draft, vm.saved);
+}
+
+/** What a sleeping machine saw of the store. */
+function moreStorePaths(vm: NamedVm): Record<string, string> {
+  const list = join(vm.saved, "store-paths");
+  return existsSync(list) ? { OSMOD_MORE_STORE_PATHS: list } : {};
 }
 
 /** Copy a disk that is only read; a file system that can shares the blocks. */
