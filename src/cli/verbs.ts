@@ -32,6 +32,27 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     },
   ],
   [
+    "switch",
+    {
+      summary: "build the machine and make a running virtual machine be it, now and at its next start",
+      run: async () => (await import("./switch.ts")).switchNow,
+    },
+  ],
+  [
+    "test",
+    {
+      summary: "like switch, until the machine is started again",
+      run: async () => (await import("./switch.ts")).test,
+    },
+  ],
+  [
+    "boot",
+    {
+      summary: "build the machine and let the next start of a virtual machine begin with it",
+      run: async () => (await import("./switch.ts")).boot,
+    },
+  ],
+  [
     "eval",
     {
       summary: "print the merged configuration, or one option of it",
@@ -57,6 +78,83 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     {
       summary: "show the dependencies that bring a package into the machine",
       run: async () => (await import("./why.ts")).run,
+    },
+  ],
+  [
+    "run",
+    {
+      summary: "build the machine, run one command in it, and be gone",
+      run: async () => (await import("./run.ts")).run,
+    },
+  ],
+  [
+    "vm list",
+    {
+      summary: "list virtual machines, running or not",
+      run: async () => (await import("./vm-list.ts")).run,
+    },
+  ],
+  [
+    "vm start",
+    {
+      summary: "start a virtual machine in the background; --resume takes no time",
+      run: async () => (await import("./vm-start.ts")).run,
+    },
+  ],
+  [
+    "vm stop",
+    {
+      summary: "end a running virtual machine; --sleep saves its memory",
+      run: async () => (await import("./vm-stop.ts")).run,
+    },
+  ],
+  [
+    "vm ssh",
+    {
+      summary: "a shell, or a command, in a running virtual machine",
+      run: async () => (await import("./vm-ssh.ts")).run,
+    },
+  ],
+  [
+    "vm exec",
+    {
+      summary: "run a command by the guest agent, without a network",
+      run: async () => (await import("./vm-exec.ts")).run,
+    },
+  ],
+  [
+    "vm logs",
+    {
+      summary: "print a virtual machine's console or journal",
+      run: async () => (await import("./vm-logs.ts")).run,
+    },
+  ],
+  [
+    "vm status",
+    {
+      summary: "show how a running virtual machine is",
+      run: async () => (await import("./vm-status.ts")).run,
+    },
+  ],
+  [
+    "vm snapshot",
+    {
+      summary: "keep a state of a virtual machine",
+      run: async () => (await import("./vm-snapshot.ts")).snapshot,
+    },
+  ],
+  [
+    "vm revert",
+    {
+      summary: "go back to a state that was kept",
+      run: async () => (await import("./vm-snapshot.ts")).revert,
+    },
+  ],
+  [
+    "vm rm",
+    {
+      summary: "forget a virtual machine, with its disk",
+      run: async () => (await import("./vm-rm.ts")).run,
     },
   ],
   [

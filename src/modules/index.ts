@@ -29,6 +29,7 @@ import * as dbus from "./services/system/dbus.ts";
 import * as getty from "./services/ttys/getty.ts";
 import * as nginx from "./services/web-servers/nginx/nginx.ts";
 import * as activationScript from "./system/activation/activation-script.ts";
+import * as switching from "./system/activation/switch/index.ts";
 import * as toplevel from "./system/activation/toplevel.ts";
 import * as kernel from "./system/boot/kernel.ts";
 import * as networkd from "./system/boot/networkd.ts";
@@ -44,6 +45,7 @@ import * as timesyncd from "./system/boot/timesyncd.ts";
 import * as etc from "./system/etc/etc.ts";
 import * as filesystems from "./tasks/filesystems.ts";
 import * as networkInterfaces from "./tasks/network-interfaces.ts";
+import * as qemuGuestAgent from "./virtualisation/qemu-guest-agent.ts";
 
 export { checkAssertions } from "./misc/assertions.ts";
 export { release } from "./misc/version.ts";
@@ -91,9 +93,11 @@ export interface Std {
     typeof dbus.options.services &
     typeof getty.options.services &
     typeof sshd.options.services &
-    typeof nginx.options.services;
+    typeof nginx.options.services &
+    typeof qemuGuestAgent.options.services;
   readonly swapDevices: typeof filesystems.options.swapDevices;
   readonly system: typeof activationScript.options.system &
+    typeof switching.options.system &
     typeof toplevel.options.system &
     typeof systemPath.options.system &
     typeof etc.options.system &
@@ -125,6 +129,7 @@ export const standardModules: Module<Std> = defineModule<Std>({
     usersGroups.default,
     etc.default,
     activationScript.default,
+    switching.default,
     toplevel.default,
     kernel.default,
     stage1.default,
@@ -153,5 +158,6 @@ export const standardModules: Module<Std> = defineModule<Std>({
     bash.default,
     ssh.default,
     editors.default,
+    qemuGuestAgent.default,
   ],
 });

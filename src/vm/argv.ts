@@ -8,7 +8,7 @@ import { driveArgv } from "./disks.ts";
 import { networkArgv } from "./networks.ts";
 import { qemuOption } from "./qemu-option.ts";
 import type { MachineSpec } from "./spec.ts";
-import { type Hole, hostPath, type Template, type Word, when, word } from "./template.ts";
+import { type Hole, hostPath, type Part, type Template, type Word, when, word } from "./template.ts";
 import { transportArgv, wireOf } from "./transports/index.ts";
 import { libraryFolder, treeProgram } from "./tree-program.ts";
 
@@ -37,9 +37,11 @@ export function qemuArgv(spec: MachineSpec): Template {
     ...networkArgv(spec, networkCard),
     ...storeNetwork(spec),
     ...transportArgv(spec),
+    ...credentials(spec),
     ...consoles(),
     ...display(spec),
     ...control(),
+    ...guestAgent(spec),
     ...spec.qemu.options.map((option) => word(option)),
   ];
 }
@@ -122,6 +124,17 @@ function networkCard(netdev: string, mac: string): Word {
   return qemuOption("virtio-net-pci", { netdev, mac, romfile: "" });
 }
 
+/** Where systemd looks for credentials in what the firmware hands over. */
+export const credentialPrefix = "opt/io.systemd.credentials/";
+
+/** QEMU reads the files; what is in them appears nowhere else on the host. */
+function credentials({ credentials }: MachineSpec): Template {
+  return credentials.flatMap(({ name, source }) => {
+    const file: Part[] = source.startsWith("/nix/store/") ? [{ hole: "root" }, source] : [source];
+    return flag("-fw_cfg", qemuOption(undefined, { name: `${credentialPrefix}${name}`, file }));
+  });
+}
+
 /** The serial console. At a terminal, C-a x leaves and C-a c reaches QEMU's monitor; otherwise every byte is the guest's. */
 function consoles(): Template {
   const logged = { id: "console", signal: false, logfile: [runtime, "/console.log"], logappend: false };
@@ -147,12 +160,27 @@ function display({ display: { graphics, resolution } }: MachineSpec): Template {
   ];
 }
 
-/** How other programs steer the machine: QMP on a socket in the private directory. */
+/**
+ * How other programs steer the machine: QMP on sockets in the private directory. A socket serves one program at a time, so
+ * whoever starts the machine and stays has `qmp`, and whoever comes by later has `control`.
+ */
 function control(): Template {
   return [
-    ...flag("-chardev", qemuOption("socket", { id: "qmp", path: [runtime, "/qmp"], server: true, wait: false })),
-    ...flag("-mon", qemuOption(undefined, { chardev: "qmp", mode: "control" })),
+    ...["qmp", "control"].flatMap((id) => [
+      ...flag("-chardev", qemuOption("socket", { id, path: [runtime, `/${id}`], server: true, wait: false })),
+      ...flag("-mon", qemuOption(undefined, { chardev: id, mode: "control" })),
+    ]),
     ...flag("-pidfile", word(runtime, "/qemu.pid")),
+  ];
+}
+
+/** The port over which other programs run commands in the guest. */
+function guestAgent(spec: MachineSpec): Template {
+  if (!spec.guestAgent) return [];
+  return [
+    ...flag("-device", word("virtio-serial-pci")),
+    ...flag("-chardev", qemuOption("socket", { id: "qga", path: [runtime, "/qga"], server: true, wait: false })),
+    ...flag("-device", qemuOption("virtserialport", { chardev: "qga", name: "org.qemu.guest_agent.0" })),
   ];
 }
 

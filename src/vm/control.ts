@@ -27,6 +27,8 @@ export interface StartVmOptions {
 /** A virtual machine that was started. */
 export interface Vm extends AsyncDisposable {
   readonly process: ChildProcess;
+  /** The machine's private directory: sockets and logs, as long as it runs. */
+  readonly runtime: string;
   /** The serial console's input. */
   readonly stdin: Writable;
   /** The serial console's output. */
@@ -63,14 +65,15 @@ export async function startVm(options: StartVmOptions): Promise<Vm> {
     env: { ...process.env, ...options.env, OSMOD_RUNTIME_DIR: runtime },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  const vm = new RunningVm(child);
+  const vm = new StartedVm(child, runtime);
   void vm.waitForExit().finally(() => rmSync(directory, { recursive: true, force: true }));
   await vm.connect(join(runtime, "qmp"), options.launcher);
   return vm;
 }
 
-class RunningVm implements Vm {
+class StartedVm implements Vm {
   readonly process: ChildProcess;
+  readonly runtime: string;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly #exit: Promise<number>;
@@ -79,10 +82,11 @@ class RunningVm implements Vm {
   #code: number | undefined;
   #client: QmpClient | undefined;
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, runtime: string) {
     const { stdin, stdout, stderr } = child;
     if (stdin === null || stdout === null || stderr === null) throw new Error("the launcher has no pipes");
     this.process = child;
+    this.runtime = runtime;
     this.stdin = stdin;
     this.stdout = stdout;
     // Whoever types into a machine that has ended learns it from `exited`.

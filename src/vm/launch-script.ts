@@ -3,14 +3,15 @@
  *
  * It is run by the store's busybox (entry-script.ts), whose applets are its only commands beside QEMU's own tree. In order:
  *
- *     own options · accelerator · QEMU_OPTS and its like · disk: make, lock, grow · private directory · share · QEMU
+ *     generation · own options · accelerator · QEMU_OPTS and its like · disk: make, lock, grow · private directory · share · QEMU
  *
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
-import { qemuArgv, qemuEnvironment, tcgKernelParams } from "./argv.ts";
+import { credentialPrefix, qemuArgv, qemuEnvironment, tcgKernelParams } from "./argv.ts";
 import { freshDisk, recordCheck, recordFunctions } from "./disk-record.ts";
 import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts";
+import { generationChoice } from "./generation-choice.ts";
 import {
   chooseForwards,
   fixedForwards,
@@ -23,7 +24,7 @@ import {
 import { shareEscapes, shareStart } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
-import { confines } from "./transports/index.ts";
+import { confines, wireOf } from "./transports/index.ts";
 import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
 import { virtiofsStart } from "./transports/virtiofs.ts";
 import { treeProgram } from "./tree-program.ts";
@@ -39,7 +40,7 @@ export interface LaunchPaths {
 }
 
 /** File descriptors that QEMU inherits, so that the kernel holds the locks exactly as long as QEMU lives. */
-const RUNTIME_FD = 8;
+export const RUNTIME_FD = 8;
 const DISK_FD = 9;
 
 /** `launch.sh`, run by busybox with the store's root, the launcher's data, the name it was started by, and the user's arguments. */
@@ -80,6 +81,7 @@ die() {
 ${toolFunction("qemu_img", tool("usr/bin/qemu-img"))}
 ${toolFunction("flock", tool("usr/bin/flock"))}
 ${toolFunction("bwrap", tool("usr/bin/bwrap"))}
+${generationChoice}
 ${ownOptions}
 ${accelerator}[ $accel != tcg ] || kernelParams=" ${tcgKernelParams.join(" ")}$kernelParams"
 ${userWords}
@@ -88,11 +90,15 @@ ${spec.disk === null ? "disk= diskFormat=" : diskChoice}
 ${spec.drives.length === 0 ? "" : driveFunction}${driveChoice(spec)}
 ${printCommand(spec, pinned)}
 case $root in *[:\\;]*) die "the store's path $root has a colon or semicolon in it, which the dynamic linker cannot take" "move the store (OSMOD_STORE_ROOT) to another path" ;; esac
-${portsInUse}
+${spec.credentials
+  .filter(({ source }) => !source.startsWith("/nix/store/"))
+  .map(({ name, source }) => `check_credential ${shellQuote(name)} ${shellQuote(source)}\n`)
+  .join("")}${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${driveMake(spec)}${keepStore}
 ${confines(spec) ? startShare : 'mkdir -m 0700 "$runtime/log"'}
+${wireOf(spec).smb ? startView(spec) : ""}
 ${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}
 ${environment}
 ${run(spec, pinned)}
@@ -118,7 +124,9 @@ Starts the virtual machine $name. Its console is this terminal's: C-a x ends the
 
   --fresh            start on a new root disk; the image of the former one is kept beside it, as <image>.old
   --headless         no window and no escape keys: the console is on standard input and output, byte for byte
+  --generation N     start what the machine was before or after a switch (osmod switch --list-generations)
   --print-command    print QEMU's command line, one quoted word after the other, and start nothing
+  --credential NAME=FILE   give the guest a systemd credential; only its owner may be able to read the file
   --help             this text
 
 Environment:
@@ -126,10 +134,17 @@ Environment:
   OSMOD_DISK_IMAGE      the root disk's image (built with: \${disk_image:-none, the root is in memory})
   OSMOD_RUNTIME_DIR     private directory for sockets and logs; must not exist; removed at the end
   OSMOD_VLAN_<n>        socket of the switch that the virtual LAN <n> is on
+  OSMOD_VM_NAME         what osmod vm calls this machine while it runs (default: $name)
   QEMU_OPTS             more options of QEMU, by the shell's quoting rules; -redir tcp:8080::80 forwards a port
   QEMU_NET_OPTS         more options of the network, for example hostfwd=tcp::2222-:22
   QEMU_KERNEL_PARAMS    more of the kernel's command line
 END
+}
+# check_credential NAME FILE: what is secret in the guest must be so on the host as well
+check_credential() {
+  case $1 in '' | .* | *[!a-zA-Z0-9._@-]*) die "$1 cannot be the name of a credential" "use letters, digits and . _ @ -" ;; esac
+  { [ -f "$2" ] && [ -r "$2" ]; } || die "the credential $1 cannot be read from $2" "make the file (mode 0600), or name another one"
+  case $(stat -L -c %a "$2") in *00) ;; *) die "the credential $1 lies in $2, which others than its owner can read" "chmod 600 $2" ;; esac
 }
 headless= print_only= fresh=
 while [ $# -gt 0 ]; do
@@ -138,12 +153,23 @@ while [ $# -gt 0 ]; do
     --fresh) fresh=1; shift ;;
     --headless) headless=1; shift ;;
     --print-command) print_only=1; shift ;;
+    --credential)
+      case \${2:-} in ?*=?*) ;; *) die "--credential takes NAME=FILE" "for example: --credential db.password=./secrets/db" ;; esac
+      check_credential "\${2%%=*}" "\${2#*=}"
+      set -- "$@" -fw_cfg "name=${credentialPrefix}\${2%%=*},file=$(printf %s "\${2#*=}" | sed 's/,/,,/g')"
+      shift 2 ;;
     --) shift; break ;;
     *) break ;;
   esac
 done
 if [ -z "$headless" ] && [ -t 0 ] && [ -t 1 ]; then console=terminal; else console=plain; fi
 kernelParams=\${QEMU_KERNEL_PARAMS:+ $QEMU_KERNEL_PARAMS}
+# A serial line does not know how large the terminal at its end is.
+if [ $console = terminal ]; then
+  size=$(stty size 2> /dev/null)
+  case $size in [1-9]*' '[1-9]*) kernelParams=" systemd.tty.rows.console=\${size% *} systemd.tty.columns.console=\${size#* } systemd.tty.rows.ttyS0=\${size% *} systemd.tty.columns.ttyS0=\${size#* }$kernelParams" ;; esac
+  case \${TERM:-} in '' | *[!a-zA-Z0-9+.-]*) ;; *) kernelParams=" systemd.tty.term.console=$TERM systemd.tty.term.ttyS0=$TERM$kernelParams" ;; esac
+fi
 `;
 
 const accelerator = `
@@ -346,11 +372,12 @@ fi
  * and removed by the next start of the same machine. Its path holds no blanks, because QEMU splits the share's command at them.
  */
 const runtimeDirectory = `
-runtime= keeping=
+runtime= keeping= view=
 finish() {
   status=$?
   trap - EXIT
   [ -z "$terminal_state" ] || stty "$terminal_state" 2> /dev/null
+  [ -z "$view" ] || kill $view 2> /dev/null
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$keeping" ] || rm -f "$keeping"
   exit "$status"
@@ -381,6 +408,10 @@ else
   runtime=$base/osmod-$name-\${new##*-}
   mv "$new" "$runtime" || { rm -rf "$new"; exit 1; }
 fi
+# What others find the machine by (running.ts); the process comes last.
+printf '%s\\n' "\${OSMOD_VM_NAME:-$name}" > "$runtime/name"
+printf '%s\\n' "$disk" > "$runtime/disk"
+ln -s "$share" "$runtime/share"
 printf '%s\\n' $$ > "$runtime/launcher.pid"
 `;
 
@@ -416,6 +447,26 @@ fi
 mkdir -m 0700 "$runtime/log"
 ln -s "$share/share.sh" "$runtime/smbd"
 export OSMOD_SHARE_ROOT="$root" OSMOD_SHARE_DATA="$share" OSMOD_SHARE_RUNTIME="$runtime"
+`;
+
+/** The process that shows the guest parts of the store (store-view.ts); it ends with this script, however that ends. */
+const startView = (spec: MachineSpec) => `
+mkdir "$runtime/view" "$runtime/view.source"
+mkfifo -m 0600 "$runtime/view.fifo" "$runtime/view.ready"
+# A machine that is resumed may have been switched before.
+cat "$share/store-paths" \${OSMOD_MORE_STORE_PATHS:+"$OSMOD_MORE_STORE_PATHS"} > "$runtime/store-paths"
+{
+  set --
+${renderShell([
+  ...treeProgram(spec.qemu.tree, "usr/bin/unshare"),
+  ...["--user", "--map-root-user", "--mount", "--"].map((w) => word(w)),
+  ...treeProgram(spec.qemu.tree, "usr/bin/setpriv"),
+  ...["--pdeathsig", "KILL", "--"].map((w) => word(w)),
+])}  exec "$@" "$busybox" sh "$share/view.sh" "$root" "$runtime" > "$runtime/view.ready" 2> "$runtime/view.log" < /dev/null ${RUNTIME_FD}>&- ${DISK_FD}>&-
+} &
+view=$!
+read -r ready < "$runtime/view.ready"
+[ "$ready" = ready ] || die "the store cannot be shown to the guest: $(cat "$runtime/view.log")" "look whether this host lets programs make user and mount namespaces"
 `;
 
 const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')

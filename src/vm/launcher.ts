@@ -16,6 +16,7 @@ import { shareScript } from "./share-script.ts";
 import { smbSections } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { smbConf } from "./store-share.ts";
+import { viewScript } from "./store-view.ts";
 import { wireOf } from "./transports/index.ts";
 import { ninepScript } from "./transports/ninep.ts";
 
@@ -29,6 +30,7 @@ export function launcherFiles(
     "share/osmod/machine.json": { text: `${JSON.stringify(spec, null, 2)}\n` },
     "share/osmod/launch.sh": { text: launchScript(spec, paths) },
     "share/osmod/share.sh": { text: shareScript(spec, paths) },
+    "share/osmod/view.sh": { text: viewScript() },
     "share/osmod/etc/samba/smb.conf": {
       text: `${smbConf(wireOf(spec).wire)}${smbSections(spec.sharedDirectories)}`,
     },

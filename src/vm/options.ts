@@ -136,6 +136,15 @@ export const options = declareOptions({
           "How the processor is made. `auto` takes KVM where it works (`/dev/kvm` opens and the processor has vmx or svm) and emulates elsewhere. `OSMOD_ACCEL` decides at run time.",
         example: "tcg",
       }),
+      guestAgent: {
+        enable: mkOption({
+          type: t.bool,
+          default: true,
+          description:
+            "Whether QEMU's guest agent runs in the virtual machine: programs of the host run commands in it that way.",
+          example: false,
+        }),
+      },
       cpu: mkOption({
         type: t.nullOr(t.nonEmptyStr),
         default: null,
@@ -171,6 +180,40 @@ export const options = declareOptions({
       description:
         "Whether that layer is kept in memory, and so is empty at every start. Otherwise it is on the root disk.",
       example: false,
+    }),
+    ssh: {
+      enable: mkOption({
+        type: t.bool,
+        default: true,
+        description:
+          "Whether `osmod vm ssh` can log in to the virtual machine, with a key made for it, whatever `services.openssh` says. " +
+          "Nothing listens before it is asked for, in the guest or on the host.",
+        example: false,
+      }),
+    },
+    credentials: mkOption({
+      type: t.attrsOf(
+        t.submodule({
+          source: mkOption({
+            type: t.nullOr(t.nonEmptyStr),
+            default: null,
+            description:
+              "File of the host that holds the credential, read at every start; a relative path counts from the directory the machine is started in. Nobody but its owner may be able to read it (mode 0600).",
+            example: "./secrets/token",
+          }),
+          text: mkOption({
+            type: t.nullOr(t.str),
+            default: null,
+            description: "The credential itself. It is written into the store, where everybody can read it.",
+            example: "nobody knows",
+          }),
+        }),
+      ),
+      default: {},
+      description:
+        "systemd credentials of the guest, by name; services read them with `LoadCredential` or `ImportCredential`, see systemd.exec(5). " +
+        "`--credential NAME=FILE` adds more at run time.",
+      example: { "db.password": { source: "./secrets/db" } },
     }),
     vmVariant: mkOption({
       type: t.deferredModule,

@@ -30,6 +30,8 @@ export interface Facts {
   readonly busybox: string;
   /** Private directory of this run; holds sockets and logs. */
   readonly runtime: string;
+  /** Process in whose namespace the view of the store is; known to the share's script only. */
+  readonly viewProcess?: string;
   /** More of the user network's option: `,hostfwd=tcp::8080-:80`. */
   readonly netOptions: string;
   /** More of the kernel's command line, with a blank before it. */

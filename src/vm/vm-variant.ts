@@ -10,6 +10,7 @@ import type { Machine } from "./machine.ts";
 import { machineSpec } from "./machine-spec.ts";
 import { LAN_PREFIX, lansOf } from "./networks.ts";
 import { shareMounts, sharesOf } from "./shared-directories.ts";
+import { sshAccessModule } from "./ssh-access.ts";
 import { directoryCacheTimeout, storePrefixLength, storeShare } from "./store-share.ts";
 import { buildStoreImage } from "./transports/erofs.ts";
 import { needsSmb, storeMount, transportModules } from "./transports/index.ts";
@@ -26,7 +27,7 @@ const hostResolver = "10.0.2.3";
  * devices that come later are handled as ever.
  */
 const coldPlug = [
-  "-udevadm trigger --type=devices --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=pci --subsystem-match=virtio --subsystem-match=input",
+  "-udevadm trigger --type=devices --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=pci --subsystem-match=virtio --subsystem-match=virtio-ports --subsystem-match=input",
   "-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=hvc*",
 ];
 
@@ -39,6 +40,7 @@ const WRITABLE_LAYER = "/nix/.rw-store";
 /** The module that makes a machine a virtual one. */
 export const vmVariant = defineModule<Machine>({
   key: "virtualisation/vm-variant",
+  imports: [sshAccessModule],
   config: ({ config, pkgs }) => {
     const smb = () =>
       needsSmb(config.virtualisation.store.transport, Object.keys(config.virtualisation.sharedDirectories).length);
@@ -92,7 +94,11 @@ export const vmVariant = defineModule<Machine>({
         // The power button, whose device cold plug does not visit.
         kernelModules: ["button", "evdev"],
         initrd: {
-          kernelModules: () => [...deviceModules, ...transportModules(config.virtualisation.store.transport, smb())],
+          kernelModules: mkMerge([
+            () => [...deviceModules, ...transportModules(config.virtualisation.store.transport, smb())],
+            // The agent's port is there before its service starts.
+            mkIf(() => config.virtualisation.qemu.guestAgent.enable, ["virtio_console"]),
+          ]),
           network: {
             enable: true,
             interfaces: {
@@ -121,8 +127,11 @@ export const vmVariant = defineModule<Machine>({
         // QEMU's own resolver; a cache of ours in front of it would only be one more service to start.
         nameservers: mkDefault([hostResolver]),
       },
-      // The guest gets its time from the host.
-      services: { timesyncd: { enable: mkDefault(false) } },
+      services: {
+        // The guest gets its time from the host.
+        timesyncd: { enable: mkDefault(false) },
+        qemuGuest: { enable: () => config.virtualisation.qemu.guestAgent.enable },
+      },
       systemd: {
         network: {
           // The kernel counts the LANs' cards right after the first one, so the names are free.
@@ -154,11 +163,15 @@ export const vmVariant = defineModule<Machine>({
               pkgs["passt"]!,
               ...window,
             ]);
+            const { toplevel } = config.system.build;
             const image =
-              config.virtualisation.store.transport === "erofs"
-                ? buildStoreImage(pkgs, config.system.build.toplevel)
-                : undefined;
-            return buildLauncher(pkgs, machineSpec(config, tree, image), config.system.build.toplevel, sambaTree(pkgs));
+              config.virtualisation.store.transport === "erofs" ? buildStoreImage(pkgs, toplevel) : undefined;
+            return buildLauncher(
+              pkgs,
+              machineSpec(config, tree, (name, text) => pkgs.writeText(name, text), image),
+              toplevel,
+              sambaTree(pkgs),
+            );
           }),
         },
       },

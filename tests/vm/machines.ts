@@ -23,7 +23,10 @@ export const plain: MachineSpec = {
   lans: [],
   store: storeShare,
   sharedDirectories: [],
+  credentials: [],
+  ssh: { netdev: "store", address: "10.0.3.15", port: 1022 },
   display: { graphics: false, resolution: { x: 1024, y: 768 } },
+  guestAgent: true,
   qemu: { tree: path("d", "tools"), options: [] },
 };
 
@@ -47,12 +50,13 @@ export const full: MachineSpec = {
     ],
     options: ["hostname=web", "dns=10.0.2.3"],
   },
+  credentials: [
+    { name: "db.password", source: "./secrets/with, comma" },
+    { name: "greeting", source: path("e", "greeting") },
+  ],
   display: { graphics: true, resolution: { x: 1280, y: 720 } },
   qemu: { ...plain.qemu, options: ["-device", "virtio-balloon-pci,id=b", "a word, with 'quotes' and $money"] },
 };
-
-/** A machine whose root is in memory. */
-export const diskless: MachineSpec = { ...plain, name: "diskless", disk: null };
 
 /** A machine with disks beside its root. */
 export const disks: MachineSpec = {
@@ -106,3 +110,5 @@ export const networked: MachineSpec = {
     { number: 7, interface: "eth2", address: "192.168.7.3", macAddress: "52:54:00:13:07:03" },
   ],
 };
+/** A machine whose root is in memory, and which cannot be told anything. */
+export const diskless: MachineSpec = { ...plain, name: "diskless", disk: null, guestAgent: false };

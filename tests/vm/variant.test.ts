@@ -303,6 +303,26 @@ describe("the store's wire", () => {
   });
 });
 
+describe("the guest agent", () => {
+  it("runs in the virtual machine, from before anything that may fail, and not in the machine itself", () => {
+    const { host, vm, spec } = evaluate();
+    expect(host.config.services.qemuGuest.enable).toBe(false);
+    expect(vm.config.services.qemuGuest.enable).toBe(true);
+    expect(vm.config.boot.initrd.kernelModules).toContain("virtio_console");
+    expect(vm.config.systemd.services["qemu-guest-agent"]?.wantedBy).toEqual(["sysinit.target"]);
+    expect(spec().guestAgent).toBe(true);
+  });
+
+  it("can be left out", () => {
+    const { vm, spec } = evaluate(
+      defineMachine({ config: { virtualisation: { qemu: { guestAgent: { enable: false } } } } }),
+    );
+    expect(vm.config.services.qemuGuest.enable).toBe(false);
+    expect(vm.config.boot.initrd.kernelModules).not.toContain("virtio_console");
+    expect(spec().guestAgent).toBe(false);
+  });
+});
+
 function catchError(action: () => unknown): unknown {
   try {
     action();
