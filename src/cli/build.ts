@@ -5,7 +5,7 @@ import { explainGone, requireFetchable } from "../packages/index.ts";
 import type { Derivation, Plan } from "../store/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
 import { evaluateMachine } from "./evaluate.ts";
-import { showProgress } from "./progress.ts";
+import { showProgress, showWarnings } from "./progress.ts";
 import { chosenStore } from "./store-choice.ts";
 import { phase } from "./timing.ts";
 import type { Verb } from "./verbs.ts";
@@ -14,6 +14,8 @@ const options = {
   "out-link": { type: "string", short: "o", default: "result" },
   "no-out-link": { type: "boolean", default: false },
   "max-jobs": { type: "string", short: "j" },
+  timeout: { type: "string" },
+  "max-silent-time": { type: "string" },
   "dry-run": { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   store: { type: "string" },
@@ -23,8 +25,10 @@ const details = [
   "-o, --out-link NAME   the link to make, default ./result",
   "    --no-out-link     make no link, print the store path",
   "-j, --max-jobs N      builders at a time, default the number of CPUs; with --store nix, what nix.conf says",
+  "    --timeout N       stop a builder that takes more than N seconds",
+  "    --max-silent-time N  stop a builder that says nothing for N seconds",
   "    --store KIND      embedded, or nix: let the Nix that is installed build (default: OSMOD_STORE, else embedded)",
-  "    --dry-run         list what would be fetched and built, and do neither",
+  "    --dry-run         list what would be copied from caches, fetched and built, and do nothing",
   "    --json            with --dry-run: as JSON",
 ];
 
@@ -72,7 +76,11 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   if (parsed === undefined) return 0;
   const { values, positionals } = parsed;
   const byNix = chosenStore(values.store) === "nix";
-  const maxJobs = jobs(values["max-jobs"], byNix);
+  const limits = {
+    ...jobs(values["max-jobs"], byNix),
+    ...seconds("timeout", values.timeout, "timeout"),
+    ...seconds("max-silent-time", values["max-silent-time"], "maxSilentTime"),
+  };
 
   // 1. Evaluate down to the derivation.
   const { value, store, lockFile } = await evaluateMachine(
@@ -90,7 +98,8 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const plan = store.plan([value.drv]);
   phase("plan");
   if (values["dry-run"]) {
-    process.stdout.write(values.json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
+    const asked = await store.planWithCaches([value.drv], { signal, onEvent: showWarnings() });
+    process.stdout.write(values.json ? `${JSON.stringify(planAsData(asked), null, 2)}\n` : planAsText(asked));
     return 0;
   }
   // What a cache may have needs no mirror; if it then does, that is told below.
@@ -98,7 +107,7 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   if (!cached) requireFetchable(plan);
   const progress = showProgress(plan);
   try {
-    await store.realise([value.drv], { ...maxJobs, signal, onEvent: progress.onEvent });
+    await store.realise([value.drv], { ...limits, signal, onEvent: progress.onEvent });
   } catch (error) {
     if (cached && !signal.aborted) requireFetchable(store.plan([value.drv]));
     throw explainGone(error, lockFile);
@@ -126,16 +135,25 @@ function jobs(given: string | undefined, byNix: boolean): { maxJobs?: number } {
   return { maxJobs: wholeNumber("max-jobs", given, byNix ? 0 : 1) };
 }
 
+function seconds<K extends string>(option: string, given: string | undefined, key: K): { readonly [P in K]?: number } {
+  return given === undefined ? {} : ({ [key]: wholeNumber(option, given, 0) } as { [P in K]: number });
+}
+
 function planAsData(plan: Plan) {
   const list = (drvs: readonly Derivation[]) =>
     drvs.map((drv) => ({ name: drv.name, drvPath: drv.drvPath, outPath: drv.outPath }));
-  return { fetch: list(plan.fetch), build: list(plan.build), add: plan.add.map((source) => source.path) };
+  const copy = plan.copy ?? [];
+  return { copy, fetch: list(plan.fetch), build: list(plan.build), add: plan.add.map((source) => source.path) };
 }
 
 function planAsText(plan: Plan): string {
   const section = (title: string, paths: readonly string[]) =>
     paths.length === 0 ? [] : [`${paths.length} ${title}:`, ...paths.map((path) => `  ${basename(path)}`)];
   const lines = [
+    ...section(
+      "to copy from caches",
+      (plan.copy ?? []).map(({ path }) => path),
+    ),
     ...section(
       "to fetch",
       plan.fetch.map((drv) => drv.outPath),
