@@ -10,7 +10,7 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail } from "../problems/index.ts";
-import { QmpClient } from "./qmp.ts";
+import { QmpClient, type QmpEvent } from "./qmp.ts";
 
 /** How to start a machine. */
 export interface StartVmOptions {
@@ -27,6 +27,8 @@ export interface StartVmOptions {
 /** A virtual machine that was started. */
 export interface Vm extends AsyncDisposable {
   readonly process: ChildProcess;
+  /** Private directory of this run: the guest agent's socket is `qga` in it. */
+  readonly runtimeDirectory: string;
   /** The serial console's input. */
   readonly stdin: Writable;
   /** The serial console's output. */
@@ -38,6 +40,8 @@ export interface Vm extends AsyncDisposable {
   exited(): boolean;
   /** Run a command of QMP. */
   qmp(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  /** Call a function at every event of QMP; answers what ends that. */
+  onEvent(listener: (event: QmpEvent) => void): () => void;
   /** Press the power button and wait; a machine that does not heed it is ended after `seconds` (143 then). Resolves with the exit code. */
   shutdown(seconds?: number): Promise<number>;
   /** End the machine at once. Never throws; may be called at any time and any number of times. */
@@ -63,7 +67,7 @@ export async function startVm(options: StartVmOptions): Promise<Vm> {
     env: { ...process.env, ...options.env, OSMOD_RUNTIME_DIR: runtime },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  const vm = new RunningVm(child);
+  const vm = new RunningVm(child, runtime);
   void vm.waitForExit().finally(() => rmSync(directory, { recursive: true, force: true }));
   await vm.connect(join(runtime, "qmp"), options.launcher);
   return vm;
@@ -71,6 +75,7 @@ export async function startVm(options: StartVmOptions): Promise<Vm> {
 
 class RunningVm implements Vm {
   readonly process: ChildProcess;
+  readonly runtimeDirectory: string;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly #exit: Promise<number>;
@@ -79,10 +84,11 @@ class RunningVm implements Vm {
   #code: number | undefined;
   #client: QmpClient | undefined;
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, runtimeDirectory: string) {
     const { stdin, stdout, stderr } = child;
     if (stdin === null || stdout === null || stderr === null) throw new Error("the launcher has no pipes");
     this.process = child;
+    this.runtimeDirectory = runtimeDirectory;
     this.stdin = stdin;
     this.stdout = stdout;
     // Whoever types into a machine that has ended learns it from `exited`.
@@ -143,6 +149,11 @@ class RunningVm implements Vm {
   async qmp(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> {
     if (this.#client === undefined) throw new Error("not connected");
     return this.#client.command(command, args);
+  }
+
+  onEvent(listener: (event: QmpEvent) => void): () => void {
+    if (this.#client === undefined) throw new Error("not connected");
+    return this.#client.onEvent(listener);
   }
 
   async shutdown(seconds: number = POWER_OFF_SECONDS): Promise<number> {
