@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
 import { explainGone, requireFetchable } from "../packages/index.ts";
-import type { Derivation, Plan } from "../store/index.ts";
+import type { Derivation, Plan, Store } from "../store/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
 import { evaluateMachine } from "./evaluate.ts";
 import { showProgress } from "./progress.ts";
@@ -71,53 +71,90 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const parsed = parse(syntax(goal.verb), argv);
   if (parsed === undefined) return 0;
   const { values, positionals } = parsed;
-  const byNix = chosenStore(values.store) === "nix";
-  const maxJobs = jobs(values["max-jobs"], byNix);
+  const given = { signal, store: values.store, maxJobs: values["max-jobs"] };
+  if (values["dry-run"]) {
+    const { store, drv } = await evaluated(goal.attribute, positionals, given);
+    const plan = store.plan([drv]);
+    phase("plan");
+    process.stdout.write(values.json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
+    return 0;
+  }
+  const { store, drv, hostName } = await realised(goal.attribute, positionals, given);
 
-  // 1. Evaluate down to the derivation.
+  // Keep it, and say how to go on.
+  if (values["no-out-link"]) {
+    process.stdout.write(`${store.physical(drv.outPath)}\n`);
+    return 0;
+  }
+  const link = values["out-link"];
+  store.addRoot(resolve(link), drv.outPath);
+  phase("link");
+  const shown = link.startsWith("/") || link.startsWith(".") ? link : `./${link}`;
+  process.stdout.write(`${goal.words(shown, hostName).join("\n")}\n`);
+  return 0;
+}
+
+/** How to build. */
+export interface BuildOptions {
+  readonly signal: AbortSignal;
+  /** What `--store` and `--max-jobs` said. */
+  readonly store?: string | undefined;
+  readonly maxJobs?: string | undefined;
+}
+
+/** A derivation of a machine, and where it lies. */
+export interface Built {
+  readonly drv: Derivation;
+  readonly store: Store;
+  readonly hostName: string;
+  readonly lockFile: string;
+}
+
+/** Evaluate a machine down to one of its derivations, and print its warnings. */
+async function evaluated(
+  attribute: Goal["attribute"],
+  positionals: readonly string[],
+  { signal, store: choice }: BuildOptions,
+): Promise<Built> {
   const { value, store, lockFile } = await evaluateMachine(
     positionals,
-    { signal, store: values.store },
+    { signal, store: choice },
     ({ evaluation: { config } }) => ({
-      drv: config.system.build[goal.attribute],
+      drv: config.system.build[attribute],
       hostName: config.networking.hostName,
       warnings: config.warnings,
     }),
   );
   for (const warning of value.warnings) process.stderr.write(`warning: ${warning}\n`);
+  return { ...value, store, lockFile };
+}
 
-  // 2. See what is missing, and make it.
-  const plan = store.plan([value.drv]);
+/** Evaluate a machine, see what is missing, and make it. */
+export async function realised(
+  attribute: Goal["attribute"],
+  positionals: readonly string[],
+  options: BuildOptions,
+): Promise<Built> {
+  const byNix = chosenStore(options.store) === "nix";
+  const maxJobs = jobs(options.maxJobs, byNix);
+  const built = await evaluated(attribute, positionals, options);
+  const { store, drv, lockFile } = built;
+  const plan = store.plan([drv]);
   phase("plan");
-  if (values["dry-run"]) {
-    process.stdout.write(values.json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
-    return 0;
-  }
   // What a cache may have needs no mirror; if it then does, that is told below.
   const cached = byNix || (process.env["OSMOD_SUBSTITUTERS"] ?? "").trim() !== "";
   if (!cached) requireFetchable(plan);
   const progress = showProgress(plan);
   try {
-    await store.realise([value.drv], { ...maxJobs, signal, onEvent: progress.onEvent });
+    await store.realise([drv], { ...maxJobs, signal: options.signal, onEvent: progress.onEvent });
   } catch (error) {
-    if (cached && !signal.aborted) requireFetchable(store.plan([value.drv]));
+    if (cached && !options.signal.aborted) requireFetchable(store.plan([drv]));
     throw explainGone(error, lockFile);
   } finally {
     progress.end();
   }
   phase("realise");
-
-  // 3. Keep it, and say how to go on.
-  if (values["no-out-link"]) {
-    process.stdout.write(`${store.physical(value.drv.outPath)}\n`);
-    return 0;
-  }
-  const link = values["out-link"];
-  store.addRoot(resolve(link), value.drv.outPath);
-  phase("link");
-  const shown = link.startsWith("/") || link.startsWith(".") ? link : `./${link}`;
-  process.stdout.write(`${goal.words(shown, value.hostName).join("\n")}\n`);
-  return 0;
+  return built;
 }
 
 /** Nix has settings of its own, where 0 means that only other machines build. */

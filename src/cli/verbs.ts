@@ -67,6 +67,83 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     },
   ],
   [
+    "run",
+    {
+      summary: "build the machine, run one command in it, and be gone",
+      run: async () => (await import("./run.ts")).run,
+    },
+  ],
+  [
+    "vm list",
+    {
+      summary: "list virtual machines, running or not",
+      run: async () => (await import("./vm-list.ts")).run,
+    },
+  ],
+  [
+    "vm start",
+    {
+      summary: "start a virtual machine in the background; --resume takes no time",
+      run: async () => (await import("./vm-start.ts")).run,
+    },
+  ],
+  [
+    "vm stop",
+    {
+      summary: "end a running virtual machine; --sleep saves its memory",
+      run: async () => (await import("./vm-stop.ts")).run,
+    },
+  ],
+  [
+    "vm ssh",
+    {
+      summary: "a shell, or a command, in a running virtual machine",
+      run: async () => (await import("./vm-ssh.ts")).run,
+    },
+  ],
+  [
+    "vm exec",
+    {
+      summary: "run a command by the guest agent, without a network",
+      run: async () => (await import("./vm-exec.ts")).run,
+    },
+  ],
+  [
+    "vm logs",
+    {
+      summary: "print a virtual machine's console or journal",
+      run: async () => (await import("./vm-logs.ts")).run,
+    },
+  ],
+  [
+    "vm status",
+    {
+      summary: "show how a running virtual machine is",
+      run: async () => (await import("./vm-status.ts")).run,
+    },
+  ],
+  [
+    "vm snapshot",
+    {
+      summary: "keep a state of a virtual machine",
+      run: async () => (await import("./vm-snapshot.ts")).snapshot,
+    },
+  ],
+  [
+    "vm revert",
+    {
+      summary: "go back to a state that was kept",
+      run: async () => (await import("./vm-snapshot.ts")).revert,
+    },
+  ],
+  [
+    "vm rm",
+    {
+      summary: "forget a virtual machine, with its disk",
+      run: async () => (await import("./vm-rm.ts")).run,
+    },
+  ],
+  [
     "store verify",
     {
       summary: "look for damage in the store; --repair mends it",

@@ -25,7 +25,7 @@ export type MachineFixtures<N extends string> = {
  * import { machineFixtures } from "osmod/testing";
  *
  * const web = defineMachine({ config: { networking: { hostName: "web" }, system: { stateVersion: "13" } } });
- * // With vitest: const it = test.extend(machineFixtures({ web }));
+ * // With vitest: const it = test.extend<{ web: GuestMachine }>(machineFixtures({ web }));
  * const fixtures = machineFixtures({ web });
  * Object.keys(fixtures); // ["web"]
  */

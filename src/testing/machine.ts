@@ -51,6 +51,8 @@ export interface GuestMachineOptions extends StartVmOptions {
 const EMULATION = 5;
 const DEFAULT_SECONDS = 120;
 const BOOT_SECONDS = 120;
+/** How long a key is held. */
+const KEY_MS = 20;
 
 /**
  * A machine under test. {@link bootMachine} makes one.
@@ -110,7 +112,7 @@ export class GuestMachine implements AsyncDisposable {
     void vm.waitForExit().then(() => ended.abort());
     const late = AbortSignal.timeout(this.#ms(options, BOOT_SECONDS));
     try {
-      this.#agent = await GuestAgent.connect(join(vm.runtimeDirectory, "qga"), {
+      this.#agent = await GuestAgent.connect(join(vm.runtime, "qga"), {
         signal: AbortSignal.any([ended.signal, late]),
       });
     } catch (cause) {
@@ -402,7 +404,9 @@ export class GuestMachine implements AsyncDisposable {
   /** Press a key, or several at a time: `a`, `ret`, `ctrl-alt-delete`. The machine needs `virtualisation.graphics`. */
   async sendKey(key: string): Promise<void> {
     this.#needsScreen("a keyboard");
-    await this.vm.qmp("send-key", { keys: keysOf(key).map((data) => ({ type: "qcode", data })) });
+    await this.vm.qmp("send-key", { keys: keysOf(key).map((data) => ({ type: "qcode", data })), "hold-time": KEY_MS });
+    // A keyboard remembers few keys until the guest has read them.
+    await sleep(2 * KEY_MS * this.#factor);
   }
 
   /** Press keys one after the other. */
@@ -412,11 +416,7 @@ export class GuestMachine implements AsyncDisposable {
 
   /** Type a text on the keyboard. */
   async sendChars(text: string): Promise<void> {
-    for (const character of text) {
-      await this.sendKey(character);
-      // QEMU holds a key for 100 ms, and forgets what is pressed when too much is waiting.
-      await sleep(10);
-    }
+    for (const character of text) await this.sendKey(character);
   }
 
   /** Type a text at the serial console. */

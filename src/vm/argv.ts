@@ -6,7 +6,7 @@
  */
 import { qemuOption, repeated } from "./qemu-option.ts";
 import type { ForwardPort, MachineSpec } from "./spec.ts";
-import { type Hole, hostPath, type Template, type Word, when, word } from "./template.ts";
+import { type Hole, hostPath, type Part, type Template, type Word, when, word } from "./template.ts";
 
 const runtime: Hole = { hole: "runtime" };
 
@@ -44,6 +44,7 @@ export function qemuArgv(spec: MachineSpec): Template {
     ...rootDisk(spec),
     ...userNetwork(spec),
     ...storeNetwork(spec),
+    ...credentials(spec),
     ...consoles(),
     ...display(spec),
     ...control(),
@@ -154,6 +155,17 @@ function networkCard(netdev: string, mac: string): Word {
   return qemuOption("virtio-net-pci", { netdev, mac, romfile: "" });
 }
 
+/** Where systemd looks for credentials in what the firmware hands over. */
+export const credentialPrefix = "opt/io.systemd.credentials/";
+
+/** QEMU reads the files; what is in them appears nowhere else on the host. */
+function credentials({ credentials }: MachineSpec): Template {
+  return credentials.flatMap(({ name, source }) => {
+    const file: Part[] = source.startsWith("/nix/store/") ? [{ hole: "root" }, source] : [source];
+    return flag("-fw_cfg", qemuOption(undefined, { name: `${credentialPrefix}${name}`, file }));
+  });
+}
+
 /** The serial console. At a terminal, C-a x leaves and C-a c reaches QEMU's monitor; otherwise every byte is the guest's. */
 function consoles(): Template {
   const logged = { id: "console", signal: false, logfile: [runtime, "/console.log"], logappend: false };
@@ -179,11 +191,16 @@ function display({ display: { graphics, resolution } }: MachineSpec): Template {
   ];
 }
 
-/** How other programs steer the machine: QMP on a socket in the private directory. */
+/**
+ * How other programs steer the machine: QMP on sockets in the private directory. A socket serves one program at a time, so
+ * whoever starts the machine and stays has `qmp`, and whoever comes by later has `control`.
+ */
 function control(): Template {
   return [
-    ...flag("-chardev", qemuOption("socket", { id: "qmp", path: [runtime, "/qmp"], server: true, wait: false })),
-    ...flag("-mon", qemuOption(undefined, { chardev: "qmp", mode: "control" })),
+    ...["qmp", "control"].flatMap((id) => [
+      ...flag("-chardev", qemuOption("socket", { id, path: [runtime, `/${id}`], server: true, wait: false })),
+      ...flag("-mon", qemuOption(undefined, { chardev: id, mode: "control" })),
+    ]),
     ...flag("-pidfile", word(runtime, "/qemu.pid")),
   ];
 }

@@ -27,8 +27,8 @@ export interface StartVmOptions {
 /** A virtual machine that was started. */
 export interface Vm extends AsyncDisposable {
   readonly process: ChildProcess;
-  /** Private directory of this run: the guest agent's socket is `qga` in it. */
-  readonly runtimeDirectory: string;
+  /** The machine's private directory: sockets and logs, as long as it runs. */
+  readonly runtime: string;
   /** The serial console's input. */
   readonly stdin: Writable;
   /** The serial console's output. */
@@ -67,15 +67,15 @@ export async function startVm(options: StartVmOptions): Promise<Vm> {
     env: { ...process.env, ...options.env, OSMOD_RUNTIME_DIR: runtime },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  const vm = new RunningVm(child, runtime);
+  const vm = new StartedVm(child, runtime);
   void vm.waitForExit().finally(() => rmSync(directory, { recursive: true, force: true }));
   await vm.connect(join(runtime, "qmp"), options.launcher);
   return vm;
 }
 
-class RunningVm implements Vm {
+class StartedVm implements Vm {
   readonly process: ChildProcess;
-  readonly runtimeDirectory: string;
+  readonly runtime: string;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly #exit: Promise<number>;
@@ -84,11 +84,11 @@ class RunningVm implements Vm {
   #code: number | undefined;
   #client: QmpClient | undefined;
 
-  constructor(child: ChildProcess, runtimeDirectory: string) {
+  constructor(child: ChildProcess, runtime: string) {
     const { stdin, stdout, stderr } = child;
     if (stdin === null || stdout === null || stderr === null) throw new Error("the launcher has no pipes");
     this.process = child;
-    this.runtimeDirectory = runtimeDirectory;
+    this.runtime = runtime;
     this.stdin = stdin;
     this.stdout = stdout;
     // Whoever types into a machine that has ended learns it from `exited`.

@@ -5,17 +5,52 @@ export { qemuArgv } from "./argv.ts";
 export { type BuildMachineOptions, type BuiltMachine, buildMachine, LOCK_NAME } from "./build.ts";
 export { type StartVmOptions, startVm, type Vm } from "./control.ts";
 export { type ConnectOptions, GuestAgent } from "./guest-agent.ts";
+export {
+  agentOf,
+  pipeFromGuest,
+  runInGuest,
+  waitForGuest,
+} from "./guest-command.ts";
 export type { ExecOptions, ExecResult } from "./guest-exec.ts";
+export { launcherAt, programOf } from "./launcher-path.ts";
 export { type LoadedMachine, loadMachine } from "./load.ts";
 export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
 export { machineSpec } from "./machine-spec.ts";
-export { QmpClient, type QmpEvent } from "./qmp.ts";
 export {
+  gone,
+  launcherOf,
+  type NamedVm,
+  namedVm,
+  namedVms,
+  removeNamed,
+  type StopOptions,
+  startInBackground,
+  stopRunning,
+} from "./named.ts";
+export { QmpClient, type QmpEvent } from "./qmp.ts";
+export { loadMemory, qemuImg, resumeKey, saveMemory } from "./resume.ts";
+export { type RunningVm, runningVm, runningVms, specOf } from "./running.ts";
+export { dropSnapshot, revertVm, type Snapshot, snapshotsOf, snapshotVm } from "./snapshots.ts";
+export {
+  type Credential,
   type ForwardPort,
   MACHINE_SPEC_FORMAT,
   type MachineSpec,
   type SharedDirectory,
   type StoreShare,
 } from "./spec.ts";
+export { type SshOptions, ssh } from "./ssh.ts";
+export {
+  canResume,
+  putRight,
+  type Started,
+  sleepNamed,
+  startNamed,
+  startTransient,
+  type TransientOptions,
+  type UpVm,
+  waitUntilUp,
+} from "./start.ts";
+export { type LeadingPort, type VmStatus, vmStatus } from "./status.ts";
 export { type Facts, renderArgv, type Template } from "./template.ts";
 export { vmVariant } from "./vm-variant.ts";

@@ -8,7 +8,7 @@
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
-import { hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
+import { credentialPrefix, hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
 
@@ -21,7 +21,7 @@ export interface LaunchPaths {
 }
 
 /** File descriptors that QEMU inherits, so that the kernel holds the locks exactly as long as QEMU lives. */
-const RUNTIME_FD = 8;
+export const RUNTIME_FD = 8;
 const DISK_FD = 9;
 
 /** `launch.sh`, run by busybox with the store's root, the launcher's data, the name it was started by, and the user's arguments. */
@@ -67,7 +67,10 @@ ${redirections}
 ${spec.disk === null ? "disk= diskFormat=" : diskChoice}
 ${printCommand(pinned)}
 case $root in *[:\\;]*) die "the store's path $root has a colon or semicolon in it, which the dynamic linker cannot take" "move the store (OSMOD_STORE_ROOT) to another path" ;; esac
-${portsInUse}
+${spec.credentials
+  .filter(({ source }) => !source.startsWith("/nix/store/"))
+  .map(({ name, source }) => `check_credential ${shellQuote(name)} ${shellQuote(source)}\n`)
+  .join("")}${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${keepStore}
@@ -96,16 +99,24 @@ Starts the virtual machine $name. Its console is this terminal's: C-a x ends the
 
   --headless         no window and no escape keys: the console is on standard input and output, byte for byte
   --print-command    print QEMU's command line, one quoted word after the other, and start nothing
+  --credential NAME=FILE   give the guest a systemd credential; only its owner may be able to read the file
   --help             this text
 
 Environment:
   OSMOD_ACCEL           kvm, tcg or auto: how the processor is made (built with: $accel_choice)
   OSMOD_DISK_IMAGE      the root disk's image (built with: \${disk_image:-none, the root is in memory})
   OSMOD_RUNTIME_DIR     private directory for sockets and logs; must not exist; removed at the end
+  OSMOD_VM_NAME         what osmod vm calls this machine while it runs (default: $name)
   QEMU_OPTS             more options of QEMU, by the shell's quoting rules; -redir tcp:8080::80 forwards a port
   QEMU_NET_OPTS         more options of the network, for example hostfwd=tcp::2222-:22
   QEMU_KERNEL_PARAMS    more of the kernel's command line
 END
+}
+# check_credential NAME FILE: what is secret in the guest must be so on the host as well
+check_credential() {
+  case $1 in '' | .* | *[!a-zA-Z0-9._@-]*) die "$1 cannot be the name of a credential" "use letters, digits and . _ @ -" ;; esac
+  { [ -f "$2" ] && [ -r "$2" ]; } || die "the credential $1 cannot be read from $2" "make the file (mode 0600), or name another one"
+  case $(stat -L -c %a "$2") in *00) ;; *) die "the credential $1 lies in $2, which others than its owner can read" "chmod 600 $2" ;; esac
 }
 headless= print_only=
 while [ $# -gt 0 ]; do
@@ -113,12 +124,23 @@ while [ $# -gt 0 ]; do
     --help) usage; exit 0 ;;
     --headless) headless=1; shift ;;
     --print-command) print_only=1; shift ;;
+    --credential)
+      case \${2:-} in ?*=?*) ;; *) die "--credential takes NAME=FILE" "for example: --credential db.password=./secrets/db" ;; esac
+      check_credential "\${2%%=*}" "\${2#*=}"
+      set -- "$@" -fw_cfg "name=${credentialPrefix}\${2%%=*},file=$(printf %s "\${2#*=}" | sed 's/,/,,/g')"
+      shift 2 ;;
     --) shift; break ;;
     *) break ;;
   esac
 done
 if [ -z "$headless" ] && [ -t 0 ] && [ -t 1 ]; then console=terminal; else console=plain; fi
 kernelParams=\${QEMU_KERNEL_PARAMS:+ $QEMU_KERNEL_PARAMS}
+# A serial line does not know how large the terminal at its end is.
+if [ $console = terminal ]; then
+  size=$(stty size 2> /dev/null)
+  case $size in [1-9]*' '[1-9]*) kernelParams=" systemd.tty.rows.console=\${size% *} systemd.tty.columns.console=\${size#* } systemd.tty.rows.ttyS0=\${size% *} systemd.tty.columns.ttyS0=\${size#* }$kernelParams" ;; esac
+  case \${TERM:-} in '' | *[!a-zA-Z0-9+.-]*) ;; *) kernelParams=" systemd.tty.term.console=$TERM systemd.tty.term.ttyS0=$TERM$kernelParams" ;; esac
+fi
 `;
 
 const accelerator = `
@@ -352,6 +374,10 @@ else
   runtime=$base/osmod-$name-\${new##*-}
   mv "$new" "$runtime" || { rm -rf "$new"; exit 1; }
 fi
+# What others find the machine by (running.ts); the process comes last.
+printf '%s\\n' "\${OSMOD_VM_NAME:-$name}" > "$runtime/name"
+printf '%s\\n' "$disk" > "$runtime/disk"
+ln -s "$share" "$runtime/share"
 printf '%s\\n' $$ > "$runtime/launcher.pid"
 `;
 

@@ -2,16 +2,24 @@
  * Configuration → `MachineSpec`: reads the options of the virtual machine's variant and nothing else.
  */
 import type { Values } from "../lib/index.ts";
-import { ProblemError, problem } from "../problems/index.ts";
+import { fail, ProblemError, problem } from "../problems/index.ts";
 import type { Machine } from "./machine.ts";
-import { MACHINE_SPEC_FORMAT, type MachineSpec } from "./spec.ts";
+import { type Credential, MACHINE_SPEC_FORMAT, type MachineSpec } from "./spec.ts";
+import { sshAccess } from "./ssh-access.ts";
 import { storeShare } from "./store-share.ts";
 
 /** QEMU's own first address; the second one is the store's. */
 const userMacAddress = "52:54:00:12:34:56";
 
-/** Reduce a configuration to the machine that QEMU makes. `tree` has QEMU and the programs that start it. */
-export function machineSpec(config: Values<Machine>, tree: { toString(): string }): MachineSpec {
+/**
+ * Reduce a configuration to the machine that QEMU makes. `tree` has QEMU and the programs that start it; `writeText` puts
+ * a text into the store. Problems: `forward-port-twice`, `credential-invalid`.
+ */
+export function machineSpec(
+  config: Values<Machine>,
+  tree: { toString(): string },
+  writeText: (name: string, text: string) => { toString(): string },
+): MachineSpec {
   const { virtualisation: vm, system, boot, networking } = config;
   checkForwards(vm.forwardPorts);
   return {
@@ -36,10 +44,35 @@ export function machineSpec(config: Values<Machine>, tree: { toString(): string 
     },
     store: storeShare,
     sharedDirectories: [],
+    credentials: Object.entries(vm.credentials).map(([name, credential]) => credentialOf(name, credential, writeText)),
+    ssh: vm.ssh.enable ? sshAccess : null,
     display: { graphics: vm.graphics, resolution: vm.resolution },
     guestAgent: vm.qemu.guestAgent.enable,
     qemu: { tree: `${tree}`, options: vm.qemu.options },
   };
+}
+
+/** The file that a credential is read from. */
+function credentialOf(
+  name: string,
+  { source, text }: { readonly source: string | null; readonly text: string | null },
+  writeText: (name: string, text: string) => { toString(): string },
+): Credential {
+  const option = `virtualisation.credentials.${/^[\w-]+$/.test(name) ? name : JSON.stringify(name)}`;
+  const refuse = (message: string, fix: string): never => fail({ code: "credential-invalid", option, message, fix });
+  if (!/^[a-zA-Z0-9._@-]{1,50}$/.test(name) || name.startsWith(".")) {
+    refuse(
+      `${JSON.stringify(name)} cannot be the name of a credential`,
+      "Use letters, digits and . _ @ - and at most 50 of them.",
+    );
+  }
+  if ((source === null) === (text === null)) {
+    refuse(
+      source === null ? "a credential needs a source" : "a credential has a source and a text",
+      "Set source (a file of the host) or text (part of the configuration), one of the two.",
+    );
+  }
+  return { name, source: source ?? `${writeText(`credential-${name.replaceAll("@", "-")}`, text ?? "")}` };
 }
 
 /** Two rules for one port of the host: QEMU would only say that it could not set up the second. */

@@ -149,6 +149,40 @@ export const options = declareOptions({
         example: "smb",
       }),
     },
+    ssh: {
+      enable: mkOption({
+        type: t.bool,
+        default: true,
+        description:
+          "Whether `osmod vm ssh` can log in to the virtual machine, with a key made for it, whatever `services.openssh` says. " +
+          "Nothing listens before it is asked for, in the guest or on the host.",
+        example: false,
+      }),
+    },
+    credentials: mkOption({
+      type: t.attrsOf(
+        t.submodule({
+          source: mkOption({
+            type: t.nullOr(t.nonEmptyStr),
+            default: null,
+            description:
+              "File of the host that holds the credential, read at every start; a relative path counts from the directory the machine is started in. Nobody but its owner may be able to read it (mode 0600).",
+            example: "./secrets/token",
+          }),
+          text: mkOption({
+            type: t.nullOr(t.str),
+            default: null,
+            description: "The credential itself. It is written into the store, where everybody can read it.",
+            example: "nobody knows",
+          }),
+        }),
+      ),
+      default: {},
+      description:
+        "systemd credentials of the guest, by name; services read them with `LoadCredential` or `ImportCredential`, see systemd.exec(5). " +
+        "`--credential NAME=FILE` adds more at run time.",
+      example: { "db.password": { source: "./secrets/db" } },
+    }),
     vmVariant: mkOption({
       type: t.deferredModule,
       default: [],

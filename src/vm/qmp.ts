@@ -33,12 +33,19 @@ export class QmpClient {
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   #nextId = 1;
   #rest = "";
+  /** Resolves when the connection has ended, from either side. */
+  readonly closed: Promise<void>;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.setEncoding("utf8");
     socket.on("data", (chunk: string) => this.#receive(chunk));
-    socket.on("close", () => this.#end());
+    this.closed = new Promise((resolve) => {
+      socket.on("close", () => {
+        this.#end();
+        resolve();
+      });
+    });
     // A broken connection is reported by its commands.
     socket.on("error", () => {});
   }

@@ -50,6 +50,15 @@ export interface MachineSpec {
   };
   readonly store: StoreShare;
   readonly sharedDirectories: readonly SharedDirectory[];
+  /** systemd credentials that the guest is given: the file of the host each is read from. */
+  readonly credentials: readonly Credential[];
+  /** Where a guest that is asked to lets its owner in over ssh; null when it does not. */
+  readonly ssh: {
+    /** The network device that leads there. */
+    readonly netdev: string;
+    readonly address: string;
+    readonly port: number;
+  } | null;
   readonly display: {
     readonly graphics: boolean;
     readonly resolution: { readonly x: number; readonly y: number };
@@ -71,6 +80,13 @@ export interface ForwardPort {
   readonly proto: "tcp" | "udp";
   readonly host: { readonly address: string; readonly port: number };
   readonly guest: { readonly address: string; readonly port: number };
+}
+
+/** A secret, or whatever else a service of the guest is to be told. */
+export interface Credential {
+  readonly name: string;
+  /** Path on the host; one of the store is the machine's own. */
+  readonly source: string;
 }
 
 /** How the guest reaches the store: over SMB on a wire of its own. */

@@ -8,6 +8,7 @@ import { define, defineModule, mkDefault, mkIf, mkMerge, mkVMOverride } from "..
 import { buildLauncher, launcherTree, sambaTree } from "./launcher.ts";
 import type { Machine } from "./machine.ts";
 import { machineSpec } from "./machine-spec.ts";
+import { sshAccessModule } from "./ssh-access.ts";
 import {
   directoryCacheTimeout,
   storeModules,
@@ -35,6 +36,7 @@ const coldPlug = [
 /** The module that makes a machine a virtual one. */
 export const vmVariant = defineModule<Machine>({
   key: "virtualisation/vm-variant",
+  imports: [sshAccessModule],
   config: ({ config, pkgs }) =>
     define({
       fileSystems: mkVMOverride(() => ({
@@ -117,7 +119,12 @@ export const vmVariant = defineModule<Machine>({
             const { qemu, graphics } = config.virtualisation;
             const window = graphics ? [pkgs["qemu-system-gui"]!] : [];
             const tree = launcherTree(pkgs, [qemu.package, pkgs["qemu-utils"]!, pkgs["seabios"]!, ...window]);
-            return buildLauncher(pkgs, machineSpec(config, tree), config.system.build.toplevel, sambaTree(pkgs));
+            return buildLauncher(
+              pkgs,
+              machineSpec(config, tree, (name, text) => pkgs.writeText(name, text)),
+              config.system.build.toplevel,
+              sambaTree(pkgs),
+            );
           }),
         },
       },

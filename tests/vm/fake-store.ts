@@ -10,7 +10,7 @@ import type { MachineSpec } from "../../src/vm/index.ts";
 import { launcherFiles } from "../../src/vm/launcher.ts";
 
 /** Where the launcher lies in the store. */
-export const launcherPath = `/nix/store/${"e".repeat(32)}-run-vm`;
+export const launcherPath = `/nix/store/${"e".repeat(32)}-run-web-vm`;
 const busybox = `/nix/store/${"f".repeat(32)}-busybox/bin/busybox`;
 const samba = `/nix/store/${"g".repeat(32)}-samba`;
 
@@ -119,6 +119,6 @@ case $program in
   qemu-system-x86_64)
     ls "$OSMOD_SHARE_RUNTIME" > "$FAKE_ARGV.runtime"
     printf '%s\\0' "$@" > "$FAKE_ARGV.new"; mv "$FAKE_ARGV.new" "$FAKE_ARGV"
-    case $FAKE_QEMU in sleep*) exec $FAKE_QEMU ;; cat) exec cat ;; *) $FAKE_QEMU ;; esac ;;
+    case $FAKE_QEMU in sleep*) exec $FAKE_QEMU ;; cat) exec cat ;; serve) exec "$FAKE_NODE" "$FAKE_SERVER" "$@" ;; *) $FAKE_QEMU ;; esac ;;
 esac
 `;

@@ -85,10 +85,41 @@ describe("QEMU_OPTS", () => {
   );
 });
 
+describe("credentials", () => {
+  it("are read by QEMU from files that nobody else can read", async () => {
+    const file = join(store.work, "a, secret");
+    writeFileSync(file, "hush", { mode: 0o600 });
+    expect((await store.run(["--credential", `db.password=${file}`])).code).toBe(0);
+    const at = store.argv().indexOf("-fw_cfg");
+    expect(store.argv()[at + 1]).toBe(`name=opt/io.systemd.credentials/db.password,file=${file.replaceAll(",", ",,")}`);
+    expect(store.argv().join("\n")).not.toContain("hush");
+  });
+
+  it.each([
+    ["others can read it", 0o644, "chmod 600"],
+    ["there is no such file", undefined, "mode 0600"],
+  ])("are refused when %s", async (_, mode, fix) => {
+    const file = join(store.work, "secret");
+    if (mode !== undefined) writeFileSync(file, "hush", { mode });
+    const { code, stderr } = await store.run(["--credential", `token=${file}`]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(fix);
+    expect(stderr).toContain(file);
+  });
+
+  it("of the configuration are looked at as well", async () => {
+    store.remove();
+    store = new FakeStore({ ...plain, credentials: [{ name: "token", source: "./it's, missing" }] });
+    const { code, stderr } = await store.run();
+    expect(code).toBe(1);
+    expect(stderr).toContain("the credential token cannot be read from ./it's, missing");
+  });
+});
+
 describe("forwarded ports", () => {
   it("drops a rule that the machine has already, and refuses one that contradicts it", async () => {
     store.remove();
-    store = new FakeStore({ ...full, display: plain.display });
+    store = new FakeStore({ ...full, credentials: [], display: plain.display });
     await store.run([], { QEMU_OPTS: "-redir tcp:8080::80" });
     expect(
       store

@@ -21,6 +21,8 @@ export const plain: MachineSpec = {
   network: { macAddress: "52:54:00:12:34:56", restrict: false, forwardPorts: [], options: [] },
   store: storeShare,
   sharedDirectories: [],
+  credentials: [],
+  ssh: { netdev: "store", address: "10.0.3.15", port: 1022 },
   display: { graphics: false, resolution: { x: 1024, y: 768 } },
   guestAgent: true,
   qemu: { tree: path("d", "tools"), options: [] },
@@ -46,6 +48,10 @@ export const full: MachineSpec = {
     ],
     options: ["hostname=web", "dns=10.0.2.3"],
   },
+  credentials: [
+    { name: "db.password", source: "./secrets/with, comma" },
+    { name: "greeting", source: path("e", "greeting") },
+  ],
   display: { graphics: true, resolution: { x: 1280, y: 720 } },
   qemu: { ...plain.qemu, options: ["-device", "virtio-balloon-pci,id=b", "a word, with 'quotes' and $money"] },
 };

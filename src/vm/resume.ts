@@ -1,0 +1,217 @@
+/**
+ * Saving the memory of a virtual machine, and going on from it later instead of booting.
+ *
+ * The machine is stopped and its memory written to a file by QEMU's own migration; the root disk stays as it is at that
+ * moment. Another QEMU with the same devices reads the file and goes on. The connection to the store does not survive,
+ * and need not: the guest's first request finds it closed, and the kernel connects anew, to a new server.
+ *
+ * A saved memory and a disk belong together: the memory holds what it has read of the disk. So there are two ways to use it.
+ *
+ * - A *start* (`startFor`) is made once from an empty disk and read by many, each of which writes to a disk of its own. It is
+ *   found by everything that went into it: the launcher (which is the machine, its kernel, QEMU and their options), what
+ *   was added at run time, and the processor that the guest has seen.
+ * - A *sleep* (`sleep`, `wake`) is one machine's own; it counts as long as nothing has written to the disk, and once.
+ */
+import { execFile } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { fail } from "../problems/index.ts";
+import { treeProgram } from "./argv.ts";
+import type { QmpClient } from "./qmp.ts";
+import { specOf } from "./running.ts";
+import { renderArgv } from "./template.ts";
+
+/** QEMU's arguments with which a machine waits for a memory instead of booting. */
+export const awaitMemory: readonly string[] = ["-incoming", "defer"];
+
+/** Changed when memories that were saved before would no longer be right. */
+const FORMAT = 1;
+
+/**
+ * Stop a machine and write its memory to a file. Afterwards it must not go on; end it with QMP's `quit`.
+ * Problem: `vm-not-saved`.
+ */
+export async function saveMemory(qmp: QmpClient, file: string): Promise<void> {
+  await qmp.command("stop");
+  await migration(qmp, "migrate", file);
+}
+
+/** Read a memory into a machine that was started with {@link awaitMemory}, and let it go on. Problem: `vm-not-resumed`. */
+export async function loadMemory(qmp: QmpClient, file: string): Promise<void> {
+  await migration(qmp, "migrate-incoming", file);
+  await qmp.command("cont");
+}
+
+async function migration(qmp: QmpClient, command: "migrate" | "migrate-incoming", file: string): Promise<void> {
+  await qmp.command("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] });
+  const outcome = new Promise<string>((resolve) => {
+    const end = qmp.onEvent(({ event, data }) => {
+      const status = (data as { status?: string } | undefined)?.status;
+      if (event !== "MIGRATION" || (status !== "completed" && status !== "failed")) return;
+      end();
+      resolve(status);
+    });
+    void qmp.closed.then(() => resolve("closed"));
+  });
+  await qmp.command(command, { uri: `file:${file}` });
+  if ((await outcome) === "completed") return;
+  const saving = command === "migrate";
+  const info = (await qmp.command("query-migrate").catch(() => undefined)) as { "error-desc"?: string } | undefined;
+  fail({
+    code: saving ? "vm-not-saved" : "vm-not-resumed",
+    message: `the machine's memory could not be ${saving ? "written to" : "read from"} ${file}`,
+    notes: info?.["error-desc"] === undefined ? [] : [info["error-desc"]],
+    fix: saving
+      ? "Free some space, or stop the machine without saving it."
+      : "Remove the file; the machine then boots.",
+  });
+}
+
+/** What a saved memory depends on beside its disk. */
+export interface ResumeInputs {
+  /** The launcher's store path on this host. */
+  readonly launcher: string;
+  /** More arguments of QEMU. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A name for everything that goes into a saved memory: equal inputs, equal name. */
+export function resumeKey({ launcher, args = [], env = process.env }: ResumeInputs): string {
+  const variables = ["QEMU_OPTS", "QEMU_NET_OPTS", "QEMU_KERNEL_PARAMS", "OSMOD_ACCEL"];
+  return createHash("sha256")
+    .update(JSON.stringify([FORMAT, launcher, args, variables.map((name) => env[name] ?? null), processor()]))
+    .digest("hex")
+    .slice(0, 32);
+}
+
+/** What a guest sees of the host's processor, and whether there is acceleration. */
+function processor(): string {
+  let kvm = true;
+  try {
+    accessSync("/dev/kvm", constants.R_OK | constants.W_OK);
+  } catch {
+    kvm = false;
+  }
+  const lines = readFileSync("/proc/cpuinfo", "utf8").split("\n");
+  return [kvm, ...["model name", "flags"].map((key) => lines.find((line) => line.startsWith(key)) ?? "")].join("\n");
+}
+
+/** A memory that was saved when its machine had just come up, and the disk that belongs to it; both are only read. */
+export interface SavedStart {
+  readonly disk: string;
+  readonly memory: string;
+}
+
+/** For how long a start that nobody uses is kept, and how many there are at most. */
+const KEPT_DAYS = 14;
+const KEPT_STARTS = 12;
+
+/**
+ * The saved start of a machine; made by `boot` when there is none. `boot` gets a directory in which it leaves
+ * `disk.qcow2` and `memory`; the start is there for others only when it is whole.
+ */
+export async function startFor(
+  inputs: ResumeInputs,
+  boot: (start: SavedStart) => Promise<void>,
+): Promise<SavedStart & { readonly made: boolean }> {
+  const starts = join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "osmod/starts");
+  const directory = join(starts, resumeKey(inputs));
+  const start = (at: string): SavedStart => ({ disk: join(at, "disk.qcow2"), memory: join(at, "memory") });
+  if (existsSync(directory)) {
+    const now = new Date();
+    utimesSync(directory, now, now);
+    return { ...start(directory), made: false };
+  }
+  const draft = `${directory}.${randomUUID().slice(0, 8)}`;
+  mkdirSync(draft, { recursive: true, mode: 0o700 });
+  try {
+    sweep(starts);
+    await boot(start(draft));
+    try {
+      renameSync(draft, directory);
+    } catch (error) {
+      // Another process was first; its start is as good.
+      if (!existsSync(directory)) throw error;
+    }
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+  return { ...start(directory), made: true };
+}
+
+/** Remove starts that nobody has used for long, the oldest of too many, and drafts of processes that are gone. */
+function sweep(starts: string): void {
+  const day = 86_400_000;
+  const entries = readdirSync(starts)
+    .map((name) => ({ at: join(starts, name), draft: name.includes("."), used: statSync(join(starts, name)).mtimeMs }))
+    .sort((a, b) => b.used - a.used);
+  const whole = entries.filter(({ draft }) => !draft);
+  const old = whole.filter(({ used }, i) => i >= KEPT_STARTS - 1 || Date.now() - used > KEPT_DAYS * day);
+  const lost = entries.filter(({ draft, used }) => draft && Date.now() - used > day);
+  for (const { at } of [...old, ...lost]) rmSync(at, { recursive: true, force: true });
+}
+
+/** Make a disk that begins as another one, which is only read; what is written stays in the new one. */
+export async function overlayDisk(launcher: string, base: string, disk: string): Promise<void> {
+  await qemuImg(launcher, ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, disk]);
+}
+
+/** Run `qemu-img` of a launcher's QEMU. Problem: `disk-image-failed`. */
+export async function qemuImg(launcher: string, args: readonly string[]): Promise<string> {
+  const root = launcher.slice(0, launcher.lastIndexOf("/nix/store/"));
+  const template = treeProgram(specOf(launcher).qemu.tree, "usr/bin/qemu-img");
+  const [program = "", ...rest] = renderArgv(template, { root } as Parameters<typeof renderArgv>[1]);
+  try {
+    return (await promisify(execFile)(program, [...rest, ...args], { maxBuffer: 2 ** 26 })).stdout;
+  } catch (cause) {
+    return fail(
+      {
+        code: "disk-image-failed",
+        message: `qemu-img ${args.join(" ")} failed`,
+        notes: String((cause as { stderr?: string }).stderr ?? cause)
+          .trim()
+          .split("\n"),
+        fix: "See what it says.",
+      },
+      cause,
+    );
+  }
+}
+
+/** Note that a memory belongs to a disk as it is now, and to what the machine was started from. */
+export function sealSleep(directory: string, disk: string | null, inputs: ResumeInputs): void {
+  writeFileSync(join(directory, "belongs-to"), `${resumeKey(inputs)} ${fingerprint(disk)}\n`);
+}
+
+/** The memory of a sleep that still fits its disk and its launcher; `undefined` when there is none. */
+export function sleepOf(directory: string, disk: string | null, inputs: ResumeInputs): string | undefined {
+  try {
+    const note = readFileSync(join(directory, "belongs-to"), "utf8").trim();
+    return note === `${resumeKey(inputs)} ${fingerprint(disk)}` ? join(directory, "memory") : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A disk as it is: whatever writes to it changes this. */
+function fingerprint(disk: string | null): string {
+  if (disk === null) return "none";
+  const { ino, size, mtimeNs, ctimeNs } = statSync(disk, { bigint: true });
+  return [ino, size, mtimeNs, ctimeNs].join(".");
+}

@@ -1,0 +1,261 @@
+/**
+ * Starting machines so that they are up: booted, or gone on with from a saved start.
+ */
+import { randomBytes } from "node:crypto";
+import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fail } from "../problems/index.ts";
+import { type StartVmOptions, startVm, type Vm } from "./control.ts";
+import { GuestAgent } from "./guest-agent.ts";
+import { launcherAt, programOf } from "./launcher-path.ts";
+import { type BackgroundOptions, gone, launcherOf, type NamedVm, startInBackground } from "./named.ts";
+import { QmpClient } from "./qmp.ts";
+import {
+  awaitMemory,
+  loadMemory,
+  overlayDisk,
+  type ResumeInputs,
+  type SavedStart,
+  saveMemory,
+  sealSleep,
+  sleepOf,
+  startFor,
+} from "./resume.ts";
+import { type RunningVm, specOf } from "./running.ts";
+import type { MachineSpec } from "./spec.ts";
+
+/** How to start a machine that is there for a while only. */
+export interface TransientOptions extends StartVmOptions {
+  /** Go on from a saved start where that can be; it is made when there is none. Default: true. */
+  readonly resume?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** A machine that is up, with the way into it. */
+export interface UpVm extends AsyncDisposable {
+  readonly vm: Vm;
+  readonly agent: GuestAgent;
+  /** Whether it was resumed instead of booted. */
+  readonly resumed: boolean;
+}
+
+/**
+ * Start a machine on a disk of its own that is gone when it ends. Resolves when commands can be run in it.
+ * Problems: those of `startVm`, and `vm-not-resumed`.
+ */
+export async function startTransient(options: TransientOptions): Promise<UpVm> {
+  const launcher = launcherAt(options.launcher);
+  const directory = mkdtempSync(join(tmpdir(), "osmod-disk-"));
+  const disk = join(directory, "disk.qcow2");
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  const own = { ...options, launcher: programOf(launcher), env: { ...options.env, OSMOD_DISK_IMAGE: disk } };
+  try {
+    const resumed = options.resume !== false && canResume(specOf(launcher));
+    const vm = resumed ? await resumedVm(launcher, own, disk) : await startVm(own);
+    void vm.waitForExit().finally(remove);
+    try {
+      const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
+      if (resumed) await putRight(agent, "new");
+      return {
+        vm,
+        agent,
+        resumed,
+        async [Symbol.asyncDispose]() {
+          await agent.close();
+          await vm.stop();
+        },
+      };
+    } catch (error) {
+      await vm.stop();
+      throw error;
+    }
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+/** Whether QEMU can save the memory of a machine: its store and its shares must not hold state of the host. */
+export function canResume(spec: MachineSpec): boolean {
+  return spec.store.transport === "smb" || spec.store.transport === "erofs";
+}
+
+async function resumedVm(launcher: string, options: StartVmOptions & TransientOptions, disk: string): Promise<Vm> {
+  const start = await startFor(inputsOf(launcher, options), (draft) => bootAndSave(options, draft));
+  if (specOf(launcher).disk !== null) await overlayDisk(launcher, start.disk, disk);
+  const vm = await startVm({ ...options, args: [...(options.args ?? []), ...awaitMemory] });
+  try {
+    await withQmp(vm.runtime, (qmp) => loadMemory(qmp, start.memory));
+    return vm;
+  } catch (error) {
+    await vm.stop();
+    throw error;
+  }
+}
+
+/** Boot on an empty disk, wait until nothing is left to start, save the memory, and end. */
+async function bootAndSave(options: StartVmOptions & TransientOptions, draft: SavedStart): Promise<void> {
+  const vm = await startVm({ ...options, env: { ...options.env, OSMOD_DISK_IMAGE: draft.disk } });
+  try {
+    const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
+    await waitUntilUp(agent, options.signal);
+    await agent.exec("sync");
+    await agent.close();
+    await withQmp(vm.runtime, async (qmp) => {
+      await saveMemory(qmp, draft.memory);
+      await qmp.command("quit").catch(() => {});
+    });
+    await vm.waitForExit();
+  } finally {
+    await vm.stop();
+  }
+}
+
+/** Wait until systemd has nothing left to start; whether all went well is for others to ask. */
+export async function waitUntilUp(agent: GuestAgent, signal?: AbortSignal): Promise<void> {
+  await agent.exec(["systemctl", "is-system-running", "--wait"], withSignal(signal));
+}
+
+/**
+ * After a resume: the clock goes on from now, the random numbers are not those of another resume, and leases are asked for
+ * anew. One that is not the machine that was saved gets a machine id and host keys of its own as well.
+ */
+export async function putRight(agent: GuestAgent, identity: "same" | "new"): Promise<void> {
+  const script = [
+    `date -u -s @${(Date.now() / 1000).toFixed(3)} > /dev/null`,
+    "cat > /dev/urandom",
+    ...(identity === "new" ? newIdentity : []),
+    // Leases, and whatever else takes its time, need not be waited for.
+    `(${[...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
+  ].join("\n");
+  const { exitCode, stderr } = await agent.exec(script, { stdin: randomBytes(256) });
+  if (exitCode === 0) return;
+  fail({
+    code: "vm-not-resumed",
+    message: "the guest could not be put right after it was resumed",
+    notes: stderr.toString().trim().split("\n"),
+    fix: "Boot it instead (without --resume), and look at its journal.",
+  });
+}
+
+const newIdentity = [
+  "if [ -e /etc/machine-id ]; then : > /etc/machine-id; systemd-machine-id-setup > /dev/null 2>&1; fi",
+  "true",
+];
+const newHostKeys = [
+  "if [ -e /etc/systemd/system/sshd-keygen.service ]; then rm -f /etc/ssh/ssh_host_*; systemctl restart sshd-keygen.service; systemctl try-restart sshd.service; fi",
+];
+const leases = ["systemctl try-restart systemd-networkd.service"];
+
+/** What became of a start in the background. */
+export interface Started {
+  readonly running: RunningVm;
+  readonly how: "booting" | "resumed";
+}
+
+/**
+ * Start a named machine in the background. With `resume` it goes on from where it was put to sleep; a new one goes on from
+ * the saved start of its kind, made when there is none. A machine whose disk was written to since boots.
+ */
+export async function startNamed(
+  vm: NamedVm,
+  options: BackgroundOptions & { readonly resume?: boolean },
+): Promise<Started> {
+  const launcher = launcherOf(vm);
+  const spec = specOf(launcher);
+  if (options.resume !== true || !canResume(spec)) {
+    rmSync(vm.saved, { recursive: true, force: true });
+    return { running: await startInBackground(vm, options), how: "booting" };
+  }
+  const inputs = inputsOf(launcher, options);
+  const diskOf = () => (spec.disk === null ? null : vm.disk);
+  let memory = sleepOf(vm.saved, diskOf(), inputs);
+  let identity: "same" | "new" = "same";
+  if (memory === undefined && (spec.disk === null || !existsSync(vm.disk))) {
+    const start = await startFor(inputs, (draft) =>
+      bootAndSave(
+        { launcher: programOf(launcher), ...options, env: { ...options.env, OSMOD_VM_NAME: vm.name } },
+        draft,
+      ),
+    );
+    if (spec.disk !== null) copyWhole(start.disk, vm.disk);
+    [memory, identity] = [start.memory, "new"];
+  }
+  if (memory === undefined) return { running: await startInBackground(vm, options), how: "booting" };
+  const running = await startInBackground(vm, { ...options, args: [...(options.args ?? []), ...awaitMemory] });
+  try {
+    await withQmp(running.runtime, (qmp) => loadMemory(qmp, memory));
+    // From here on the disk changes, and the memory is no longer its.
+    rmSync(vm.saved, { recursive: true, force: true });
+    const agent = await GuestAgent.connect(join(running.runtime, "qga"), withSignal(options.signal));
+    await putRight(agent, identity);
+    await agent.close();
+  } catch (error) {
+    process.kill(running.pid, "SIGTERM");
+    throw error;
+  }
+  return { running, how: "resumed" };
+}
+
+/**
+ * Put a named machine to sleep: its memory is saved, and it ends. `startNamed` with `resume` wakes it.
+ * Problem: `vm-not-saved`; the machine then still runs.
+ */
+export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly string[] = []): Promise<void> {
+  const launcher = launcherAt(running.launcher);
+  if (!canResume(specOf(launcher))) {
+    fail({
+      code: "vm-not-saved",
+      option: "virtualisation.store.transport",
+      message: `the memory of "${vm.name}" cannot be saved: its store is shared over ${specOf(launcher).store.transport}`,
+      fix: 'Use "smb" or "erofs" for the store, or stop the machine without saving it.',
+    });
+  }
+  const draft = `${vm.saved}.new`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { mode: 0o700 });
+  await withQmp(running.runtime, async (qmp) => {
+    try {
+      await saveMemory(qmp, join(draft, "memory"));
+    } catch (error) {
+      rmSync(draft, { recursive: true, force: true });
+      await qmp.command("cont").catch(() => {});
+      throw error;
+    }
+    await qmp.command("quit").catch(() => {});
+  });
+  await gone(running, 30);
+  sealSleep(draft, running.disk, inputsOf(launcher, { args }));
+  rmSync(vm.saved, { recursive: true, force: true });
+  renameSync(draft, vm.saved);
+}
+
+/** Copy a disk that is only read; a file system that can shares the blocks. */
+function copyWhole(from: string, to: string): void {
+  const draft = `${to}.new-${process.pid}`;
+  try {
+    copyFileSync(from, draft, constants.COPYFILE_FICLONE);
+    renameSync(draft, to);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** Do something over a connection of its own to QEMU. */
+export async function withQmp<T>(runtime: string, action: (qmp: QmpClient) => Promise<T>): Promise<T> {
+  const qmp = await QmpClient.connect(join(runtime, "control"));
+  try {
+    return await action(qmp);
+  } finally {
+    qmp.close();
+  }
+}
+
+function inputsOf(launcher: string, options: Pick<StartVmOptions, "args" | "env">): ResumeInputs {
+  return { launcher, args: options.args ?? [], env: { ...process.env, ...options.env } };
+}
+
+function withSignal(signal: AbortSignal | undefined): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
