@@ -32,6 +32,27 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     },
   ],
   [
+    "switch",
+    {
+      summary: "build the machine and make a running virtual machine be it, now and at its next start",
+      run: async () => (await import("./switch.ts")).switchNow,
+    },
+  ],
+  [
+    "test",
+    {
+      summary: "like switch, until the machine is started again",
+      run: async () => (await import("./switch.ts")).test,
+    },
+  ],
+  [
+    "boot",
+    {
+      summary: "build the machine and let the next start of a virtual machine begin with it",
+      run: async () => (await import("./switch.ts")).boot,
+    },
+  ],
+  [
     "eval",
     {
       summary: "print the merged configuration, or one option of it",

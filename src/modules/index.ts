@@ -30,6 +30,7 @@ import * as dbus from "./services/system/dbus.ts";
 import * as getty from "./services/ttys/getty.ts";
 import * as nginx from "./services/web-servers/nginx/nginx.ts";
 import * as activationScript from "./system/activation/activation-script.ts";
+import * as switching from "./system/activation/switch/index.ts";
 import * as toplevel from "./system/activation/toplevel.ts";
 import * as kernel from "./system/boot/kernel.ts";
 import * as networkd from "./system/boot/networkd.ts";
@@ -98,6 +99,7 @@ export interface Std {
     typeof qemuGuestAgent.options.services;
   readonly swapDevices: typeof filesystems.options.swapDevices;
   readonly system: typeof activationScript.options.system &
+    typeof switching.options.system &
     typeof toplevel.options.system &
     typeof systemPath.options.system &
     typeof etc.options.system &
@@ -129,6 +131,7 @@ export const standardModules: Module<Std> = defineModule<Std>({
     usersGroups.default,
     etc.default,
     activationScript.default,
+    switching.default,
     toplevel.default,
     kernel.default,
     stage1.default,

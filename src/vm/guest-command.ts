@@ -13,7 +13,7 @@ import { waitUntilUp } from "./start.ts";
  */
 export async function runInGuest(vm: RunningVm, command: readonly string[], signal: AbortSignal): Promise<number> {
   await using agent = await agentOf(vm, signal);
-  return pipeFromGuest(agent, command, signal);
+  return await pipeFromGuest(agent, command, signal);
 }
 
 /** The same over a connection that is there. What is piped into this process is the command's input. */

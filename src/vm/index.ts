@@ -4,6 +4,7 @@
 export { qemuArgv } from "./argv.ts";
 export { type BuildMachineOptions, type BuiltMachine, buildMachine, LOCK_NAME } from "./build.ts";
 export { type StartVmOptions, startVm, type Vm } from "./control.ts";
+export { type Generation, generationBefore, generationOf, generationsOf, makeDefault } from "./generations.ts";
 export { type ConnectOptions, GuestAgent } from "./guest-agent.ts";
 export {
   agentOf,
@@ -52,5 +53,13 @@ export {
   waitUntilUp,
 } from "./start.ts";
 export { type LeadingPort, type VmStatus, vmStatus } from "./status.ts";
+export {
+  type RunInGuest,
+  type SwitchAction,
+  type SwitchOptions,
+  type SwitchOutcome,
+  switchVm,
+  type UnitChange,
+} from "./switch.ts";
 export { type Facts, renderArgv, type Template } from "./template.ts";
 export { vmVariant } from "./vm-variant.ts";

@@ -3,12 +3,13 @@
  *
  * It is run by the store's busybox (entry-script.ts), whose applets are its only commands beside QEMU's own tree. In order:
  *
- *     own options · accelerator · QEMU_OPTS and its like · disk: make, lock, grow · private directory · share · QEMU
+ *     generation · own options · accelerator · QEMU_OPTS and its like · disk: make, lock, grow · private directory · share · QEMU
  *
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
 import { credentialPrefix, hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
+import { generationChoice } from "./generation-choice.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
 
@@ -60,6 +61,7 @@ die() {
 ${toolFunction("qemu_img", tool("usr/bin/qemu-img"))}
 ${toolFunction("flock", tool("usr/bin/flock"))}
 ${toolFunction("bwrap", tool("usr/bin/bwrap"))}
+${generationChoice}
 ${ownOptions}
 ${accelerator}[ $accel != tcg ] || kernelParams=" ${tcgKernelParams.join(" ")}$kernelParams"
 ${userWords}
@@ -75,6 +77,7 @@ ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${keepStore}
 ${startShare}
+${startView(spec)}
 ${environment}
 ${run(pinned)}
 `;
@@ -98,6 +101,7 @@ Usage: $self [--headless] [--print-command] [QEMU's own options ...]
 Starts the virtual machine $name. Its console is this terminal's: C-a x ends the machine, C-a h shows more keys.
 
   --headless         no window and no escape keys: the console is on standard input and output, byte for byte
+  --generation N     start what the machine was before or after a switch (osmod switch --list-generations)
   --print-command    print QEMU's command line, one quoted word after the other, and start nothing
   --credential NAME=FILE   give the guest a systemd credential; only its owner may be able to read the file
   --help             this text
@@ -339,11 +343,12 @@ fi
  * and removed by the next start of the same machine. Its path holds no blanks, because QEMU splits the share's command at them.
  */
 const runtimeDirectory = `
-runtime= keeping=
+runtime= keeping= view=
 finish() {
   status=$?
   trap - EXIT
   [ -z "$terminal_state" ] || stty "$terminal_state" 2> /dev/null
+  [ -z "$view" ] || kill $view 2> /dev/null
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$keeping" ] || rm -f "$keeping"
   exit "$status"
@@ -413,6 +418,26 @@ fi
 mkdir -m 0700 "$runtime/log"
 ln -s "$share/share.sh" "$runtime/smbd"
 export OSMOD_SHARE_ROOT="$root" OSMOD_SHARE_DATA="$share" OSMOD_SHARE_RUNTIME="$runtime"
+`;
+
+/** The process that shows the guest parts of the store (store-view.ts); it ends with this script, however that ends. */
+const startView = (spec: MachineSpec) => `
+mkdir "$runtime/view" "$runtime/view.source"
+mkfifo -m 0600 "$runtime/view.fifo" "$runtime/view.ready"
+# A machine that is resumed may have been switched before.
+cat "$share/store-paths" \${OSMOD_MORE_STORE_PATHS:+"$OSMOD_MORE_STORE_PATHS"} > "$runtime/store-paths"
+{
+  set --
+${renderShell([
+  ...treeProgram(spec.qemu.tree, "usr/bin/unshare"),
+  ...["--user", "--map-root-user", "--mount", "--"].map((w) => word(w)),
+  ...treeProgram(spec.qemu.tree, "usr/bin/setpriv"),
+  ...["--pdeathsig", "KILL", "--"].map((w) => word(w)),
+])}  exec "$@" "$busybox" sh "$share/view.sh" "$root" "$runtime" > "$runtime/view.ready" 2> "$runtime/view.log" < /dev/null ${RUNTIME_FD}>&- ${DISK_FD}>&-
+} &
+view=$!
+read -r ready < "$runtime/view.ready"
+[ "$ready" = ready ] || die "the store cannot be shown to the guest: $(cat "$runtime/view.log")" "look whether this host lets programs make user and mount namespaces"
 `;
 
 const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')

@@ -15,6 +15,7 @@ import { type LaunchPaths, launchScript } from "./launch-script.ts";
 import { shareScript } from "./share-script.ts";
 import type { MachineSpec } from "./spec.ts";
 import { smbConf } from "./store-share.ts";
+import { viewScript } from "./store-view.ts";
 
 /** Files of the launcher that are text, by path. */
 export function launcherFiles(
@@ -26,6 +27,7 @@ export function launcherFiles(
     "share/osmod/machine.json": { text: `${JSON.stringify(spec, null, 2)}\n` },
     "share/osmod/launch.sh": { text: launchScript(spec, paths) },
     "share/osmod/share.sh": { text: shareScript(spec, paths) },
+    "share/osmod/view.sh": { text: viewScript() },
     "share/osmod/etc/samba/smb.conf": { text: smbConf(spec.store) },
     "share/osmod/etc/passwd": { text: "osmod:x:1000:0::/:/bin/false\n" },
     "share/osmod/etc/group": { text: "root:x:0:\n" },

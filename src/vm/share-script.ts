@@ -1,7 +1,7 @@
 /**
  * `share.sh`: what QEMU runs when the guest connects, with the connection as its standard input and output.
  *
- * smbd sees Samba's own tree, a state of its own, its log and the store paths that are listed beside this script; nothing else of the host, no
+ * smbd sees Samba's own tree, a state of its own, its log and the view of the store (store-view.ts); nothing else of the host, no
  * network, no other process. Nothing but SMB may be written to the connection, so all messages go to a file.
  */
 import { treeProgram } from "./argv.ts";
@@ -11,6 +11,14 @@ import { hostPath, renderShell, type Template, word } from "./template.ts";
 
 /** The text of `share.sh`. */
 export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
+  // Where the view of the store is; there, a user may make namespaces as anywhere else.
+  const inView: Template = [
+    ...treeProgram(spec.qemu.tree, "usr/bin/nsenter"),
+    word("--target"),
+    word({ hole: "viewProcess" }),
+    ...["--user", "--preserve-credentials", "--mount"].map((w) => word(w)),
+    word("--"),
+  ];
   const confinement: Template = [
     ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
     ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "0"].map((w) => word(w)),
@@ -31,20 +39,17 @@ export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
     word("--bind"),
     word({ hole: "runtime" }, "/log"),
     word("/log"),
-    // Made here, or they would be closed to the guest's ordinary users.
-    ...["--perms", "0755", "--dir", "/nix", "--perms", "0755", "--dir", "/nix/store"].map((w) => word(w)),
+    // Made here, or it would be closed to the guest's ordinary users.
+    ...["--perms", "0755", "--dir", "/nix"].map((w) => word(w)),
+    word("--ro-bind"),
+    word({ hole: "runtime" }, "/view"),
+    word("/nix/store"),
   ];
   return `#!/bin/sh
 # The store's share of ${spec.name}; started by QEMU for the guest's connection.
 root=$OSMOD_SHARE_ROOT share=$OSMOD_SHARE_DATA runtime=$OSMOD_SHARE_RUNTIME
 exec 2>> "$runtime/smbd.log"
-${renderShell(confinement)}
-while read -r kind path target; do
-  case $kind in
-    link) set -- "$@" --symlink "$target" "$path" ;;
-    *) set -- "$@" --ro-bind "$root$path" "$path" ;;
-  esac
-done < "$share/store-paths"
-exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
+read -r viewProcess < "$runtime/view.pid"
+${renderShell([...inView, ...confinement])}exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
 `;
 }

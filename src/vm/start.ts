@@ -5,7 +5,8 @@ import { randomBytes } from "node:crypto";
 import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fail } from "../problems/index.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fail, ProblemError } from "../problems/index.ts";
 import { type StartVmOptions, startVm, type Vm } from "./control.ts";
 import { GuestAgent } from "./guest-agent.ts";
 import { launcherAt, programOf } from "./launcher-path.ts";
@@ -129,6 +130,7 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
     // Leases, and whatever else takes its time, need not be waited for.
     `(${[...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
   ].join("\n");
+  await untilStoreAnswers(agent);
   const { exitCode, stderr } = await agent.exec(script, { stdin: randomBytes(256) });
   if (exitCode === 0) return;
   fail({
@@ -139,11 +141,29 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
   });
 }
 
+const STORE_TRIES = 600;
+const STORE_PAUSE_MS = 50;
+
+/** While the guest connects to the store anew, programs cannot be read: "Resource temporarily unavailable". */
+async function untilStoreAnswers(agent: GuestAgent): Promise<void> {
+  for (let left = STORE_TRIES; ; left--) {
+    try {
+      if ((await agent.exec("true")).exitCode === 0 || left === 0) return;
+    } catch (error) {
+      if (left === 0 || !(error instanceof ProblemError && error.has("guest-agent-refused"))) throw error;
+    }
+    await sleep(STORE_PAUSE_MS);
+  }
+}
+
 const newIdentity = [
-  "if [ -e /etc/machine-id ]; then : > /etc/machine-id; systemd-machine-id-setup > /dev/null 2>&1; fi",
-  "true",
+  "old=$(cat /etc/machine-id) new=$(tr -d - < /proc/sys/kernel/random/uuid)",
+  "echo $new > /etc/machine-id",
+  // The journal goes on under the new id.
+  "for log in /run/log/journal /var/log/journal; do [ ! -d $log/$old ] || mv $log/$old $log/$new; done",
 ];
 const newHostKeys = [
+  "systemctl restart systemd-journald.service",
   "if [ -e /etc/systemd/system/sshd-keygen.service ]; then rm -f /etc/ssh/ssh_host_*; systemctl restart sshd-keygen.service; systemctl try-restart sshd.service; fi",
 ];
 const leases = ["systemctl try-restart systemd-networkd.service"];
@@ -183,7 +203,12 @@ export async function startNamed(
     [memory, identity] = [start.memory, "new"];
   }
   if (memory === undefined) return { running: await startInBackground(vm, options), how: "booting" };
-  const running = await startInBackground(vm, { ...options, args: [...(options.args ?? []), ...awaitMemory] });
+  const running = await startInBackground(vm, {
+    ...options,
+    args: [...(options.args ?? []), ...awaitMemory],
+    // The memory is of this launcher's machine, whatever the next start begins with, and of all that it was switched to.
+    env: { ...options.env, OSMOD_VM_GENERATION: "own", ...moreStorePaths(vm) },
+  });
   try {
     await withQmp(running.runtime, (qmp) => loadMemory(qmp, memory));
     // From here on the disk changes, and the memory is no longer its.
@@ -217,6 +242,7 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly
   mkdirSync(draft, { mode: 0o700 });
   await withQmp(running.runtime, async (qmp) => {
     try {
+      copyFileSync(join(running.runtime, "store-paths"), join(draft, "store-paths"));
       await saveMemory(qmp, join(draft, "memory"));
     } catch (error) {
       rmSync(draft, { recursive: true, force: true });
@@ -229,6 +255,12 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly
   sealSleep(draft, running.disk, inputsOf(launcher, { args }));
   rmSync(vm.saved, { recursive: true, force: true });
   renameSync(draft, vm.saved);
+}
+
+/** What a sleeping machine saw of the store. */
+function moreStorePaths(vm: NamedVm): Record<string, string> {
+  const list = join(vm.saved, "store-paths");
+  return existsSync(list) ? { OSMOD_MORE_STORE_PATHS: list } : {};
 }
 
 /** Copy a disk that is only read; a file system that can shares the blocks. */

@@ -22,6 +22,8 @@ export interface Facts {
   readonly diskFormat: string;
   /** Private directory of this run; holds sockets and logs. */
   readonly runtime: string;
+  /** Process in whose namespace the view of the store is; known to the share's script only. */
+  readonly viewProcess?: string;
   /** More of the user network's option: `,hostfwd=tcp::8080-:80`. */
   readonly netOptions: string;
   /** More of the kernel's command line, with a blank before it. */
@@ -83,7 +85,7 @@ function holds(condition: Condition, facts: Facts): boolean {
 
 function renderPart(part: Part, facts: Facts): string {
   if (typeof part === "string") return part;
-  const value = facts[part.hole];
+  const value = facts[part.hole] ?? "";
   return part.escaped === true ? value.replaceAll(",", ",,") : value;
 }
 

@@ -107,6 +107,7 @@ const linkerScript = `#!/bin/sh
 shift 2
 program=\${1##*/}; shift
 case $program in
+  unshare) echo ready ;;
   setpriv | flock) exec "$program" "$@" ;;
   bwrap) [ -z "$FAKE_NO_NAMESPACES" ] || { echo "bwrap: No permissions to create a new namespace" >&2; exit 1; } ;;
   qemu-img)

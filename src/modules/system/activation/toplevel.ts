@@ -62,6 +62,7 @@ export default defineModule<Std>({
             const files = pkgs.writeTree("system-scripts", {
               init: { text: build.stage2, mode: "0555" },
               activate: { text: build.activate, mode: "0555" },
+              "switch-to-configuration": { text: build.switchToConfiguration, mode: "0555" },
               "kernel-params": { text: config.boot.kernelParams.join(" ") },
               "osmod-version": { text: config.system.osmod.label },
               "extra-dependencies": { text: config.system.extraDependencies.map((object) => `${object}\n`).join("") },
@@ -73,6 +74,10 @@ for file in init activate; do
   sed "s,@systemConfig@,$out," ${files}/$file > "$out/$file"
   chmod 0555 "$out/$file"
 done
+mkdir "$out/bin"
+sed "s,@systemConfig@,$out," ${files}/switch-to-configuration > "$out/bin/switch-to-configuration"
+chmod 0555 "$out/bin/switch-to-configuration"
+ln -s ${build.switchTable} "$out/switch"
 for file in kernel-params osmod-version extra-dependencies; do cp ${files}/$file "$out/$file"; done
 printf %s ${pkgs.hostPlatform.system} > "$out/system"
 ln -s ${build.kernelFile} "$out/kernel"
