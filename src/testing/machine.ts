@@ -7,8 +7,21 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { AnyModule } from "../lib/index.ts";
 import { ProblemError } from "../problems/index.ts";
-import { type ExecOptions, GuestAgent, type QmpEvent, type StartVmOptions, startVm, type Vm } from "../vm/index.ts";
+import {
+  type BuildMachineOptions,
+  buildMachine,
+  type ExecOptions,
+  GuestAgent,
+  type QmpEvent,
+  type RunningVm,
+  type StartVmOptions,
+  type SwitchOutcome,
+  startVm,
+  switchVm,
+  type Vm,
+} from "../vm/index.ts";
 import { excerpt, GuestError } from "./failure.ts";
 import * as scripts from "./guest-scripts.ts";
 import { keysOf } from "./keys.ts";
@@ -142,6 +155,38 @@ export class GuestMachine implements AsyncDisposable {
     );
     await this.#within(this.agent.sync(), "its guest agent to answer again", options, BOOT_SECONDS);
     this.log("rebooted");
+  }
+
+  /**
+   * Make the running machine be another system until its next start, as `osmod switch` does, and tell what became of its units.
+   * Problems: those of {@link switchVm}; `units-failed` when units of the new system did not start.
+   */
+  async switchTo(machine: AnyModule | string, options: BuildMachineOptions = {}): Promise<SwitchOutcome> {
+    const { vm, agent, name } = this;
+    const built = await buildMachine(machine, { onProgress: (line) => this.log(line), ...options });
+    const running: RunningVm = {
+      name,
+      pid: vm.process.pid ?? 0,
+      runtime: vm.runtime,
+      launcher: dirname(dirname(this.#options.launcher)),
+      disk: null,
+      started: new Date(),
+    };
+    const outcome = await switchVm(running, {
+      action: "test",
+      store: built.store,
+      launcher: built.path,
+      runInGuest: (argv, how) => agent.exec(argv, how),
+    });
+    this.log(`switched to ${outcome.toplevel}`);
+    if (outcome.units.failed.length === 0) return outcome;
+    const notes = await Promise.all(outcome.units.failed.map((unit) => this.#unitNotes(unit)));
+    throw new GuestError({
+      code: "units-failed",
+      message: `${name}: units of the new system failed: ${outcome.units.failed.join(", ")}`,
+      notes: notes.flat(),
+      fix: "Mend what their journals complain about.",
+    });
   }
 
   /** Power the machine off, from inside, and wait for its end. */

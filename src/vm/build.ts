@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { AnyModule } from "../lib/index.ts";
 import { explainGone, hostSandbox, withPackages } from "../packages/index.ts";
-import { type BuildEvent, defaultRoot, openNixStore, openStore } from "../store/index.ts";
+import { type BuildEvent, defaultRoot, openNixStore, openStore, type Store } from "../store/index.ts";
 import { loadMachine } from "./load.ts";
 import { evalMachine } from "./machine.ts";
 
@@ -33,6 +33,9 @@ export interface BuiltMachine {
   readonly launcher: string;
   /** The directory of `machine.json`, the machine as data. */
   readonly share: string;
+  /** The launcher's store path, and the store that has it. */
+  readonly path: string;
+  readonly store: Store;
 }
 
 /** Build a machine, given as a module or as the path of a file that exports one, unless that was done already. */
@@ -50,7 +53,7 @@ export async function buildMachine(
   });
   const root = defaultRoot();
   const byNix = (options.store ?? process.env["OSMOD_STORE"]) === "nix";
-  const store = byNix
+  const store: Store = byNix
     ? openNixStore()
     : openStore({ root, sandbox: hostSandbox({ root, source, mirrors, onProgress }) });
   const output = store.physical(value.drv.outPath);
@@ -65,5 +68,7 @@ export async function buildMachine(
     name: value.name,
     launcher: join(output, "bin", `run-${value.name}-vm`),
     share: join(output, "share/osmod"),
+    path: value.drv.outPath,
+    store,
   };
 }
