@@ -2,13 +2,21 @@
  * From machines to machines under test: build, start, wait until commands can be run.
  *
  * Each has a directory of its own for its disk, which is removed with it. Several are built one after the other, since they share
- * most of their packages, and boot together.
+ * most of their packages, and boot together, on one LAN: `192.168.1.1`, `192.168.1.2` and so on, in the order in which they are named, and
+ * each knows the others by those names.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AnyModule } from "../lib/index.ts";
-import { type BuildMachineOptions, type BuiltMachine, buildMachine, type MachineSpec } from "../vm/index.ts";
+import { type AnyModule, define, mkDefault, mkOverride } from "../lib/index.ts";
+import {
+  type BuildMachineOptions,
+  type BuiltMachine,
+  buildMachine,
+  defineMachine,
+  type MachineSpec,
+  VirtualLan,
+} from "../vm/index.ts";
 import { GuestMachine } from "./machine.ts";
 
 /** How to boot machines. */
@@ -28,6 +36,11 @@ export interface BootOptions extends Omit<BuildMachineOptions, "onEvent"> {
   /** Called with what the console shows. Default: standard error, when `OSMOD_TEST_LOG` is `console`. */
   readonly onConsole?: (text: string) => void;
 }
+
+/** The number of the LAN that machines which boot together are on. */
+const LAN = 1;
+/** A priority that loses against what a machine says, and wins against the name of every machine that says nothing. */
+const BELOW_DEFAULT = 900;
 
 /** Several machines under test, by name; they end together. */
 export type GuestMachines<N extends string = string> = Readonly<Record<N, GuestMachine>> & AsyncDisposable;
@@ -75,13 +88,25 @@ export async function bootMachines<N extends string>(
 ): Promise<GuestMachines<N>> {
   const log = options.onLog ?? standardLog();
   const guests = new Map<N, GuestMachine>();
-  for (const [name, machine] of Object.entries(machines) as [N, AnyModule | string][]) {
-    const built = await buildMachine(machine, { onProgress: log, ...options });
-    guests.set(name, guestOf(built, { ...options, name }, log));
-  }
+  const names = Object.keys(machines) as N[];
+  const directory = mkdtempSync(join(tmpdir(), "osmod-lan-"));
+  const lan = await VirtualLan.listen(join(directory, "vlan1"));
   const end = async () => {
     await Promise.all([...guests.values()].map((guest) => guest[Symbol.asyncDispose]()));
+    await lan.close();
+    rmSync(directory, { recursive: true, force: true });
   };
+  try {
+    for (const [index, name] of names.entries()) {
+      const modules = [...(options.modules ?? []), nodeModule(names, index)];
+      const built = await buildMachine(machines[name], { onProgress: log, ...options, modules });
+      const env = { ...options.env, OSMOD_VLAN_1: await lan.attach(name) };
+      guests.set(name, guestOf(built, { ...options, name, env }, log, ["vlan1"]));
+    }
+  } catch (error) {
+    await end();
+    throw error;
+  }
   if (options.start !== false) {
     const started = await Promise.allSettled([...guests.values()].map((guest) => guest.start()));
     const failed = started.find((result) => result.status === "rejected");
@@ -93,7 +118,23 @@ export async function bootMachines<N extends string>(
   return { ...(Object.fromEntries(guests) as Record<N, GuestMachine>), [Symbol.asyncDispose]: end };
 }
 
-function guestOf(built: BuiltMachine, options: BootOptions, onLog: (line: string) => void): GuestMachine {
+/** What makes a machine one of several: its host name, its place on the LAN, and the names of all. */
+function nodeModule(names: readonly string[], index: number): AnyModule {
+  const hosts = names.map((name, other) => `192.168.${LAN}.${other + 1} ${name}\n`).join("");
+  return defineMachine({
+    config: define({
+      networking: { hostName: mkOverride(BELOW_DEFAULT, names[index] ?? ""), extraHosts: hosts },
+      virtualisation: { vlans: mkDefault([LAN]), test: { nodeNumber: mkDefault(index + 1) } },
+    }),
+  });
+}
+
+function guestOf(
+  built: BuiltMachine,
+  options: BootOptions,
+  onLog: (line: string) => void,
+  links?: readonly string[],
+): GuestMachine {
   const { name = built.name, args = [], env = {}, directory } = options;
   const own = directory === undefined ? mkdtempSync(join(tmpdir(), `osmod-test-${name}-`)) : undefined;
   const spec = JSON.parse(readFileSync(join(built.share, "machine.json"), "utf8")) as MachineSpec;
@@ -108,6 +149,7 @@ function guestOf(built: BuiltMachine, options: BootOptions, onLog: (line: string
     args: [...(graphics ? ["-display", "none"] : []), ...args],
     graphics,
     onLog,
+    ...(links === undefined ? {} : { links }),
     ...(onConsole === undefined ? {} : { onConsole }),
     onEnd: () => {
       if (own !== undefined) rmSync(own, { recursive: true, force: true });

@@ -20,7 +20,7 @@ describe("osmod test", () => {
     await passes("driver", "driver.test.ts");
   }, 3_600_000);
 
-  it.each(["webapp"])(
+  it.each(["webapp", "lan"])(
     "passes for examples/%s",
     async (example) => {
       home.copy(`examples/${example}`, example);
