@@ -13,6 +13,7 @@ export {
   waitForGuest,
 } from "./guest-command.ts";
 export type { ExecOptions, ExecResult } from "./guest-exec.ts";
+export { VirtualLan } from "./lan.ts";
 export { launcherAt, programOf } from "./launcher-path.ts";
 export { type LoadedMachine, loadMachine } from "./load.ts";
 export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
