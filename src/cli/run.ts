@@ -26,5 +26,5 @@ export const run: Verb = async (argv, signal) => {
   if (command.length === 0) fail({ code: "usage", message: "which command?", fix: syntax.usage });
   const { store, drv } = await realised("vm", [file as string], { signal, store: values.store });
   await using up = await startTransient({ launcher: store.physical(drv.outPath), resume: !values.boot, signal });
-  return pipeFromGuest(up.agent, command, signal);
+  return await pipeFromGuest(up.agent, command, signal);
 };

@@ -12,9 +12,11 @@
  *     { "$merge": [ …, … ] }                       several definitions
  *     { "$literal": … }                            data that happens to look like one of these
  */
+
 import { problem } from "../problems/index.ts";
 import { configError } from "./config-error.ts";
 import { expecting, fileOrigin } from "./core/calls.ts";
+import { isList } from "./core/careful.ts";
 import { setMember } from "./core/definition.ts";
 import { ModuleRecord } from "./core/module.ts";
 import { Origin } from "./core/origin.ts";
@@ -101,6 +103,7 @@ function dataEndless(origin: Origin): Error {
 function convert(data: unknown, path: readonly (string | number)[], reader: Reader): unknown {
   if (typeof data !== "object" || data === null) return located(data, path, reader);
   if (path.length > maxNesting) throw dataEndless(reader.origin);
+  if (Array.isArray(data) && !isList(data)) throw dataEndless(reader.origin);
   if (Array.isArray(data))
     return located(
       data.map((item, i) => convert(item, [...path, i], reader)),
@@ -127,6 +130,7 @@ const words = ["$ref", "$if", "$force", "$default", "$vm", "$before", "$after", 
 function operation(word: string, data: Operands, path: readonly (string | number)[], reader: Reader): unknown {
   const origin = reader.locate(path) ?? reader.origin;
   const operand = data[word];
+  if (Array.isArray(operand) && !isList(operand)) throw dataEndless(origin);
   const inner = (key: string): unknown => convert(data[key], [...path, key], reader);
   if (Object.hasOwn(priorities, word)) return new Property("override", inner(word), priorities[word], origin);
   if (Object.hasOwn(orders, word)) return new Property("order", inner(word), orders[word], origin);

@@ -3,7 +3,8 @@
  *
  * Options inside submodules are compared one by one, `users.users.alice.shell`, and names that only one side has are a
  * difference of their own, `users.users.bob`. Values are compared by what they are; functions by their source text, since
- * every evaluation makes its own. A value that cannot be read is compared by why.
+ * every evaluation makes its own. A value that cannot be read is compared by why. Values are compared to their end, if they
+ * have one: those that do not end, or go on for hundreds of thousands of members, are told, since nobody knows.
  */
 
 import { carefully, isPlainObject, messageOf, Patience } from "./core/careful.ts";
@@ -23,6 +24,8 @@ export interface Difference {
   /** The value, printed; absent where there is none. */
   readonly before?: string;
   readonly after?: string;
+  /** Set when no difference was found, but the values go on beyond what was compared. */
+  readonly isUnfinished?: true;
   /** The winning definitions that only one side has. Where neither has any, the same definitions read other values. */
   readonly removed: readonly ExplainedDefinition[];
   readonly added: readonly ExplainedDefinition[];
@@ -76,6 +79,7 @@ class Comparison {
     a: OptionNode | undefined,
     b: OptionNode | undefined,
   ): void {
+    let isUnfinished = false;
     if ("value" in before && "value" in after) {
       const [x, y] = [before.value, after.value];
       if (isObject(x) && isObject(y)) {
@@ -91,13 +95,16 @@ class Comparison {
           return;
         }
       }
-      if (isSame(x, y)) return;
+      const same = isSame(x, y);
+      if (same === true) return;
+      isUnfinished = same === undefined;
     } else if ("error" in before && "error" in after && before.error === after.error) return;
     const [was, is] = [winners(a), winners(b)];
     this.#found.push({
       option: showPath(path),
       ...shown("before", before),
       ...shown("after", after),
+      ...(isUnfinished ? { isUnfinished } : {}),
       removed: without(was, is),
       added: without(is, was),
     });
@@ -155,32 +162,56 @@ function without(
   return definitions.filter((definition) => !known.has(key(definition)));
 }
 
-/** Whether two values are the same; what cannot be looked at is the same as nothing else. */
-function isSame(x: unknown, y: unknown): boolean {
-  return carefully(() => isSameInside(x, y, new Map(), new Patience(4), 0), false);
+/** Two values, one of each side. */
+type Pair = readonly [unknown, unknown];
+
+/** Whether two values are the same; `undefined` if that cannot be found out. What cannot be looked at is the same as nothing. */
+function isSame(x: unknown, y: unknown): boolean | undefined {
+  return carefully(() => isSameInside(x, y), false);
 }
 
-/** Each member is read; what has seen each other already is the same, and so is what lies too deep to be seen. */
-function isSameInside(x: unknown, y: unknown, seen: Map<unknown, unknown>, patience: Patience, depth: number): boolean {
+/** Each member is read, the nearest first; what was compared with each other already is not compared again. */
+function isSameInside(x: unknown, y: unknown): boolean | undefined {
+  const [seen, patience] = [new Map<unknown, unknown>(), new Patience()];
+  let isComplete = true;
+  for (let level: Pair[] = [[x, y]]; level.length > 0; ) {
+    const next: Pair[] = [];
+    for (const [own, other] of level) {
+      const same = isSameOutside(own, other);
+      if (same === false) return false;
+      if (same === true || seen.get(own) === other) continue;
+      seen.set(own, other);
+      const pairs = membersOf(own as object, other as object, patience);
+      if (pairs === false) return false;
+      if (pairs === undefined) isComplete = false;
+      else for (const pair of pairs) next.push(pair);
+    }
+    level = next;
+  }
+  return isComplete ? true : undefined;
+}
+
+/** Whether two values are the same as far as can be told from outside; `undefined` when their members decide. */
+function isSameOutside(x: unknown, y: unknown): boolean | undefined {
   if (Object.is(x, y)) return true;
   if (typeof x === "function" && typeof y === "function") return String(x) === String(y);
-  if (!isObject(x) || !isObject(y)) return false;
-  if (seen.get(x) === y) return true;
-  seen.set(x, y);
-  if (Object.getPrototypeOf(x) !== Object.getPrototypeOf(y)) return false;
-  if (!Array.isArray(x) && !isPlainObject(x) && x.toString !== Object.prototype.toString)
-    return String(x) === String(y);
+  if (!isObject(x) || !isObject(y) || Object.getPrototypeOf(x) !== Object.getPrototypeOf(y)) return false;
+  const saysWhatItIs = !Array.isArray(x) && !isPlainObject(x) && x.toString !== Object.prototype.toString;
+  return saysWhatItIs ? String(x) === String(y) : undefined;
+}
+
+/** The members that two objects have both; false where only one has a name or a value, `undefined` if they are not read. */
+function membersOf(x: object, y: object, patience: Patience): readonly Pair[] | false | undefined {
   const keys = Object.keys(x);
-  if (!patience.holds(depth, keys.length)) return true;
-  return (
-    keys.length === Object.keys(y).length &&
-    keys.every((name) => {
-      if (!Object.hasOwn(y, name)) return false;
-      const [own, other] = [readMember(x, name), readMember(y, name)];
-      if ("value" in own && "value" in other) return isSameInside(own.value, other.value, seen, patience, depth + 1);
-      return "error" in own && "error" in other && own.error === other.error;
-    })
-  );
+  if (keys.length !== Object.keys(y).length || !keys.every((name) => Object.hasOwn(y, name))) return false;
+  if (!patience.lastsFor(x, keys)) return undefined;
+  const pairs: Pair[] = [];
+  for (const name of keys) {
+    const [own, other] = [readMember(x, name), readMember(y, name)];
+    if ("value" in own && "value" in other) pairs.push([own.value, other.value]);
+    else if (!("error" in own && "error" in other && own.error === other.error)) return false;
+  }
+  return pairs;
 }
 
 /**
@@ -192,8 +223,8 @@ function isSameInside(x: unknown, y: unknown, seen: Map<unknown, unknown>, patie
  */
 export function renderDiff(differences: readonly Difference[]): string {
   return differences
-    .flatMap(({ option, before, after, removed, added }) => [
-      `${option}: ${before ?? "(nothing)"} → ${after ?? "(nothing)"}`,
+    .flatMap(({ option, before, after, isUnfinished, removed, added }) => [
+      `${option}: ${before ?? "(nothing)"} → ${after ?? "(nothing)"}${isUnfinished ? " (perhaps the same: it has no end that could be seen)" : ""}`,
       ...removed.map((definition) => `  - ${renderPlace(definition)}`),
       ...added.map((definition) => `  + ${renderPlace(definition)}`),
     ])

@@ -7,8 +7,8 @@
 import { problem } from "../problems/index.ts";
 import { configError } from "./config-error.ts";
 import { expecting, inCall } from "./core/calls.ts";
-import { carefully, messageOf } from "./core/careful.ts";
-import { Condition, type Def } from "./core/definition.ts";
+import { carefully, isList, messageOf } from "./core/careful.ts";
+import { Condition, type Def, effectiveOrder } from "./core/definition.ts";
 import { evaluated } from "./core/evaluate.ts";
 import { showPath } from "./core/loc.ts";
 import type { OptionNode } from "./core/node.ts";
@@ -160,8 +160,8 @@ function attempt<T>(f: () => T): { readonly value: T } | { readonly error: strin
 interface Traced {
   readonly value: unknown;
   readonly origin: Def["origin"];
-  readonly priority: number;
-  readonly order: number;
+  readonly priority: number | undefined;
+  readonly order: number | undefined;
   readonly conditions: readonly Condition[];
 }
 
@@ -172,7 +172,7 @@ function traceDef(def: Def, winning: number, isDefault: boolean): ExplainedDefin
   const whole = { value: def.value, origin: def.origin, priority: def.priority, order: def.order, conditions };
   // Where wrappers cannot be taken off (a merge that contains itself, a function that throws), they are shown.
   return carefully(() => unwrap(whole), [whole]).map((traced) => {
-    const own = traced.priority === 0 ? def.base : traced.priority;
+    const own = traced.priority ?? def.base;
     const condition = stateOf(traced.conditions);
     const { file, line, column } = traced.origin;
     const effect = effectOf(traced.value);
@@ -183,7 +183,7 @@ function traceDef(def: Def, winning: number, isDefault: boolean): ExplainedDefin
       ...(column === undefined ? {} : { column }),
       value: print(carefully(() => literalOf(traced.value), traced.value)),
       priority: own,
-      order: traced.order === 0 ? order.plain : traced.order,
+      order: effectiveOrder(traced),
       ...(condition === undefined
         ? {}
         : { condition, conditionAt: traced.conditions.map((c) => String(c.origin ?? "")).join(", ") }),
@@ -214,21 +214,21 @@ function unwrap(traced: Traced): Traced[] {
     case "definition":
       return unwrap(inner);
     case "if":
-      return traced.priority === 0
+      return traced.priority === undefined
         ? unwrap({ ...inner, conditions: [...traced.conditions, Condition.of(value)] })
         : [traced];
     case "merge": {
       const content: unknown = typeof value.content === "function" ? value.content() : value.content;
-      return traced.priority === 0 && Array.isArray(content)
+      return traced.priority === undefined && isList(content)
         ? content.flatMap((item) => unwrap({ ...inner, value: item as unknown }))
         : [traced];
     }
     case "override":
-      return traced.priority === 0 && Number.isFinite(value.argument)
+      return traced.priority === undefined && Number.isFinite(value.argument)
         ? unwrap({ ...inner, priority: value.argument as number })
         : [traced];
     case "order":
-      return traced.order === 0 && Number.isFinite(value.argument)
+      return traced.order === undefined && Number.isFinite(value.argument)
         ? unwrap({ ...inner, order: value.argument as number })
         : [traced];
   }

@@ -7,6 +7,8 @@
 import { carefully, isPlainObject, Patience } from "./core/careful.ts";
 import { watchCells } from "./core/cell.ts";
 import { evaluated } from "./core/evaluate.ts";
+import type { GroupNode } from "./core/group.ts";
+import { GroupSchema } from "./core/schema.ts";
 import type { Values } from "./typed/descriptors.ts";
 import type { Evaluation } from "./typed/modules.ts";
 
@@ -26,21 +28,22 @@ export interface ProfileEntry {
 export interface Profile {
   readonly milliseconds: number;
   readonly entries: readonly ProfileEntry[];
+  /** True when a value was too large to be read to its end, or had none, so that something is missing. */
+  readonly isPartial: boolean;
 }
 
 /**
- * Evaluate the same modules anew, and measure. `read` says what is wanted of the configuration; everything, if left out.
+ * Evaluate the same modules anew, and measure. `read` says what is wanted of the configuration; if left out, every option
+ * is read, and what is inside their values, nearest first, until there is no end to be expected.
  *
  *     renderProfile(profile(evaluation, (config) => config.system.build.toplevel.drvPath))
  */
-export function profile<S>(
-  evaluation: Evaluation<S>,
-  read: (config: Values<S>) => unknown = (config) => readAll(config, new Set(), new Patience(10), 0),
-): Profile {
+export function profile<S>(evaluation: Evaluation<S>, read?: (config: Values<S>) => unknown): Profile {
   const fresh = evaluated(evaluation, "profile").extendModules({ modules: [] });
   const spent = new Map<string, { evaluations: number; milliseconds: number; total: number; depth: number }>();
   /** For each cell being evaluated: when it began, and how long others took meanwhile. */
   const running: { name: string; start: number; inner: number }[] = [];
+  let isPartial = false;
   const begin = performance.now();
   watchCells(
     (cell) => {
@@ -61,7 +64,11 @@ export function profile<S>(
       const outer = running.at(-1);
       if (outer !== undefined) outer.inner += took;
     },
-    () => read(fresh.config as Values<S>),
+    () => {
+      if (read === undefined)
+        isPartial = !isReadToTheEnd(fresh.config as object, evaluated(fresh, "profile").scope.root);
+      else read(fresh.config as Values<S>);
+    },
   );
   const entries = [...spent].map(([name, { evaluations, milliseconds, total }]) => ({
     name,
@@ -72,29 +79,60 @@ export function profile<S>(
   return {
     milliseconds: performance.now() - begin,
     entries: entries.sort((a, b) => b.milliseconds - a.milliseconds),
+    isPartial,
   };
 }
 
-/** Read all there is; what cannot be read is measured as well. */
-function readAll(value: unknown, seen: Set<unknown>, patience: Patience, depth: number): void {
-  if (typeof value !== "object" || value === null || seen.has(value)) return;
-  seen.add(value);
-  const names = carefully(() => (Array.isArray(value) || isPlainObject(value) ? Object.keys(value) : []), []);
-  if (!patience.holds(depth, names.length)) return;
-  for (const name of names) {
-    try {
-      readAll((value as Record<string, unknown>)[name], seen, patience, depth + 1);
-    } catch {
-      // Its time is in the profile.
+/** Nothing that people write is nested deeper. */
+const deepest = 50;
+
+/** Read all there is; what cannot be read is measured as well. False when reading had to be broken off. */
+function isReadToTheEnd(config: object, root: GroupNode): boolean {
+  let level: object[] = [];
+  readOptions(config, root, level);
+  const [seen, patience] = [new Set<object>(), new Patience()];
+  let isComplete = true;
+  for (let depth = 0; level.length > 0; depth++) {
+    const next: object[] = [];
+    for (const value of level) {
+      if (seen.has(value)) continue;
+      seen.add(value);
+      const names = namesIn(value);
+      if (names.length === 0) continue;
+      const isRead = depth < deepest && carefully(() => patience.lastsFor(value, names), true);
+      if (isRead) for (const name of names) readMember(value, name, next);
+      else isComplete = false;
     }
+    level = next;
+  }
+  return isComplete;
+}
+
+/** Read the options of a group and those below it, however many modules declare; their values come into `found`. */
+function readOptions(values: object, group: GroupNode, found: object[]): void {
+  const { children } = group.schema;
+  for (const name of Object.keys(values)) {
+    if (children.get(name) instanceof GroupSchema) readOptions(group.group(name).object(), group.group(name), found);
+    else readMember(values, name, found);
   }
 }
 
+function namesIn(value: object): readonly string[] {
+  return carefully(() => (Array.isArray(value) || isPlainObject(value) ? Object.keys(value) : []), []);
+}
+
+function readMember(object: object, name: string, found: object[]): void {
+  // What throws has its time in the profile.
+  const value = carefully(() => (object as Record<string, unknown>)[name], undefined);
+  if (typeof value === "object" && value !== null) found.push(value);
+}
+
 /** Print the `top` most expensive entries of a profile. */
-export function renderProfile({ milliseconds, entries }: Profile, top = 20): string {
+export function renderProfile({ milliseconds, entries, isPartial }: Profile, top = 20): string {
   const number = (value: number): string => value.toFixed(2).padStart(10);
   return [
     `${milliseconds.toFixed(2)} ms, ${entries.reduce((sum, { evaluations }) => sum + evaluations, 0)} evaluations`,
+    ...(isPartial ? ["a value has no end, or one too far away: what lies deepest was not read"] : []),
     "   self ms   total ms   times  option",
     ...entries
       .slice(0, top)

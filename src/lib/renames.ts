@@ -113,8 +113,8 @@ export function forwarded(node: OptionNode, place: (definitions: Property) => un
 
 /** A change keeps its own priority and order. */
 function rewrapped({ value, origin, priority, base, order }: Def): Property {
-  const ordered = order === 0 ? value : new Property("order", value, order, origin);
-  return new Property("override", ordered, priority === 0 ? base : priority, origin);
+  const ordered = order === undefined ? value : new Property("order", value, order, origin);
+  return new Property("override", ordered, priority ?? base, origin);
 }
 
 /** A module for an option that is gone: reading it is a problem, defining it a failed assertion. */

@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { fail } from "../problems/index.ts";
 import { agentOf } from "./guest-command.ts";
-import { launcherOf, type NamedVm } from "./named.ts";
+import { launcherOf, type NamedVm, namedVms, startInBackground, stopRunning } from "./named.ts";
 import { qemuImg } from "./resume.ts";
 import { type RunningVm, specOf } from "./running.ts";
 import { canResume, putRight, withQmp } from "./start.ts";
@@ -63,7 +63,11 @@ export async function snapshotVm(vm: SnapshotSubject, tag: string): Promise<void
   }
 }
 
-/** Go back to a state that was kept. Problems: `snapshot-unknown`, `snapshot-without-memory`, `snapshot-failed`. */
+/**
+ * Go back to a state that was kept. A machine that runs is ended and goes on from the memory of then, in another QEMU:
+ * within one, its connection to the store would neither live nor be known as dead.
+ * Problems: `snapshot-unknown`, `snapshot-without-memory`, `snapshot-needs-stop`, and those of starting.
+ */
 export async function revertVm(vm: SnapshotSubject, tag: string, signal?: AbortSignal): Promise<void> {
   const snapshot = await find(vm, tag);
   if (!isRunning(vm)) {
@@ -77,8 +81,20 @@ export async function revertVm(vm: SnapshotSubject, tag: string, signal?: AbortS
       fix: `Stop it first: osmod vm stop ${vm.name}`,
     });
   }
-  await monitor(vm, `loadvm ${tag}`);
-  await using agent = await agentOf(vm, signal);
+  const named = namedVms().find(({ name, disk }) => name === vm.name && disk === vm.disk);
+  if (named === undefined) {
+    return fail({
+      code: "snapshot-needs-stop",
+      message: `"${vm.name}" was not started by osmod vm start, which could start it again`,
+      fix: `End it, and start its launcher with -loadvm ${tag}`,
+    });
+  }
+  await stopRunning(vm, { seconds: 0 });
+  const running = await startInBackground(named, {
+    args: ["-loadvm", tag],
+    ...(signal === undefined ? {} : { signal }),
+  });
+  await using agent = await agentOf(running, signal);
   await putRight(agent, "same");
 }
 

@@ -9,7 +9,7 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../problems/index.ts";
-import { GuestAgent } from "./guest-agent.ts";
+import { agentOf } from "./guest-command.ts";
 import { QmpClient } from "./qmp.ts";
 import { type RunningVm, specOf } from "./running.ts";
 import { sshDirectory, sshSocket } from "./ssh-access.ts";
@@ -45,21 +45,18 @@ export async function ssh(vm: RunningVm, { user = "root", command = [], options 
   let port: number | undefined;
   try {
     port = await forward(qmp, access);
-    return await run([
-      ...["-F", "none", "-i", keys.identity, "-p", String(port), "-l", user],
-      ...[
-        `UserKnownHostsFile=${keys.knownHosts}`,
-        "GlobalKnownHostsFile=/dev/null",
-        `HostKeyAlias=${keys.alias}`,
-        "StrictHostKeyChecking=yes",
-        "IdentitiesOnly=yes",
-        "PreferredAuthentications=publickey",
-        "LogLevel=ERROR",
-      ].flatMap((option) => ["-o", option]),
-      ...options,
-      "127.0.0.1",
-      ...(command.length === 0 ? [] : ["--", ...command]),
-    ]);
+    const settings = [
+      `UserKnownHostsFile=${keys.knownHosts}`,
+      "GlobalKnownHostsFile=/dev/null",
+      `HostKeyAlias=${keys.alias}`,
+      "StrictHostKeyChecking=yes",
+      "IdentitiesOnly=yes",
+      "PreferredAuthentications=publickey",
+      "LogLevel=ERROR",
+    ].flatMap((setting) => ["-o", setting]);
+    const login = ["-F", "none", "-i", keys.identity, "-p", String(port), "-l", user];
+    const rest = command.length === 0 ? [] : ["--", ...command];
+    return await run([...login, ...settings, ...options, "127.0.0.1", ...rest]);
   } finally {
     if (port !== undefined) await monitor(qmp, `hostfwd_remove ${access.netdev} tcp:127.0.0.1:${port}`).catch(() => {});
     qmp.close();
@@ -149,7 +146,7 @@ async function keysFor(vm: RunningVm): Promise<Keys> {
 
 /** Hand the guest its part of the keys, and let its daemon listen. */
 async function openGuest(vm: RunningVm, keys: Keys, signal: AbortSignal | undefined): Promise<void> {
-  const agent = await GuestAgent.connect(join(vm.runtime, "qga"), { ...(signal === undefined ? {} : { signal }) });
+  const agent = await agentOf(vm, signal);
   try {
     const script = [
       "umask 077",
@@ -186,7 +183,10 @@ export function sshKeyPair(comment: string): { readonly privateKey: string; read
   const padding = Buffer.from(Array.from({ length: (8 - (secret.length % 8)) % 8 }, (_, i) => i + 1));
   const blob = Buffer.concat([
     Buffer.from("openssh-key-v1\0"),
-    ...[field("none"), field("none"), field(""), Buffer.from([0, 0, 0, 1])],
+    field("none"),
+    field("none"),
+    field(""),
+    Buffer.from([0, 0, 0, 1]),
     field(publicBlob),
     field(Buffer.concat([secret, padding])),
   ]);

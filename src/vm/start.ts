@@ -5,7 +5,8 @@ import { randomBytes } from "node:crypto";
 import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fail } from "../problems/index.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fail, ProblemError } from "../problems/index.ts";
 import { type StartVmOptions, startVm, type Vm } from "./control.ts";
 import { GuestAgent } from "./guest-agent.ts";
 import { launcherAt, programOf } from "./launcher-path.ts";
@@ -129,6 +130,7 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
     // Leases, and whatever else takes its time, need not be waited for.
     `(${[...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
   ].join("\n");
+  await untilStoreAnswers(agent);
   const { exitCode, stderr } = await agent.exec(script, { stdin: randomBytes(256) });
   if (exitCode === 0) return;
   fail({
@@ -139,11 +141,29 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
   });
 }
 
+const STORE_TRIES = 600;
+const STORE_PAUSE_MS = 50;
+
+/** While the guest connects to the store anew, programs cannot be read: "Resource temporarily unavailable". */
+async function untilStoreAnswers(agent: GuestAgent): Promise<void> {
+  for (let left = STORE_TRIES; ; left--) {
+    try {
+      if ((await agent.exec("true")).exitCode === 0 || left === 0) return;
+    } catch (error) {
+      if (left === 0 || !(error instanceof ProblemError && error.has("guest-agent-refused"))) throw error;
+    }
+    await sleep(STORE_PAUSE_MS);
+  }
+}
+
 const newIdentity = [
-  "if [ -e /etc/machine-id ]; then : > /etc/machine-id; systemd-machine-id-setup > /dev/null 2>&1; fi",
-  "true",
+  "old=$(cat /etc/machine-id) new=$(tr -d - < /proc/sys/kernel/random/uuid)",
+  "echo $new > /etc/machine-id",
+  // The journal goes on under the new id.
+  "for log in /run/log/journal /var/log/journal; do [ ! -d $log/$old ] || mv $log/$old $log/$new; done",
 ];
 const newHostKeys = [
+  "systemctl restart systemd-journald.service",
   "if [ -e /etc/systemd/system/sshd-keygen.service ]; then rm -f /etc/ssh/ssh_host_*; systemctl restart sshd-keygen.service; systemctl try-restart sshd.service; fi",
 ];
 const leases = ["systemctl try-restart systemd-networkd.service"];

@@ -50,6 +50,8 @@ export const storeMountOptions: readonly string[] = [
   "forcegid",
   // After an open the client would replace a file's mode by a default; with this it keeps what the lookup said.
   "dynperm",
+  // Who reads while the connection is made anew waits for it.
+  "hard",
   // A store path never changes: whatever was read once stays right.
   "cache=loose",
   "actimeo=3600",

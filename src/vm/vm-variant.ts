@@ -121,7 +121,7 @@ export const vmVariant = defineModule<Machine>({
             const tree = launcherTree(pkgs, [qemu.package, pkgs["qemu-utils"]!, pkgs["seabios"]!, ...window]);
             return buildLauncher(
               pkgs,
-              machineSpec(config, tree, pkgs.writeText),
+              machineSpec(config, tree, (name, text) => pkgs.writeText(name, text)),
               config.system.build.toplevel,
               sambaTree(pkgs),
             );

@@ -123,7 +123,7 @@ describe("of any module set", () => {
               set: fc.constant(set),
               path: fc.constant(path),
               said: kind.values,
-              by: fc.integer({ min: 1, max: 49 }),
+              by: fc.integer({ min: -50, max: -1 }),
             }),
           ),
         ),

@@ -14,9 +14,11 @@ import {
   mkMerge,
   mkOption,
   mkOverride,
+  mkRemove,
   type Problem,
   profile,
   raw,
+  renderDiff,
   renderExplanation,
   renderProfile,
   t,
@@ -342,9 +344,36 @@ describe("a value without end", () => {
   it("that is made while it is read can be compared, measured and printed", { timeout: 120_000 }, () => {
     const endless = (): object => ({ a: endless, b: endless });
     const evaluation = given(endless);
-    expect(diff(evaluation, evaluation.extendModules({ modules: [] }))).toEqual([]);
-    expect(renderProfile(profile(evaluation))).toContain("anything.a.a");
+    const found = diff(evaluation, evaluation.extendModules({ modules: [] }));
+    expect(found.map(({ option, isUnfinished }) => [option, isUnfinished])).toEqual([
+      ["anything", true],
+      ["json", true],
+    ]);
+    expect(renderDiff(found)).toContain("perhaps the same");
+    const measured = profile(evaluation);
+    expect(measured.isPartial).toBe(true);
+    expect(measured.entries.map(({ name }) => name)).toContain("anything.a.b");
+    expect(renderProfile(measured)).toContain("was not read");
     expect(explain(evaluation, "json").value).toBeDefined();
+  });
+
+  it("that branches with every step is read as long as one that does not", { timeout: 120_000 }, () => {
+    // Every level has twenty times the members of the one before.
+    const names = Array.from({ length: 20 }, (_, i) => `a${i}`);
+    const endless = (): object => Object.fromEntries(names.map((name) => [name, endless]));
+    const measured = profile(given(endless));
+    expect(measured.isPartial).toBe(true);
+    expect(measured.entries.length).toBeLessThan(60_000);
+    expect(measured.entries.map(({ name }) => name)).toContain("json.a19.a19");
+  });
+
+  it("is no module's own arguments, handed back to a submodule", { timeout: 120_000 }, () => {
+    const free = t.freeform({ a: mkOption({ type: t.int, default: 1 }) }, t.json);
+    const mine = declareOptions({ free: mkOption({ type: free, default: {} }) });
+    const config = { free: (args: unknown) => args } as never;
+    const measured = profile(evalModules({ modules: [defineModule<typeof mine>({ options: mine, config })] }));
+    expect(measured.isPartial).toBe(true);
+    expect(measured.entries.length).toBeLessThan(60_000);
   });
 
   it("is told from one that has the same part twice", () => {
@@ -352,6 +381,58 @@ describe("a value without end", () => {
     for (let i = 0; i < 60; i++) value = [value, value];
     const { config } = given({ a: value });
     expect(Array.isArray((config.json as { a: unknown }).a)).toBe(true);
+  });
+});
+
+describe("a list of four thousand million holes", () => {
+  const holes = new Array(2 ** 32 - 1);
+
+  it("is no list, for options, their elements and inside data", () => {
+    for (const type of [t.listOf(t.int), t.uniqueListOf(t.int), t.json, t.anything, t.either(t.int, t.listOf(t.int))]) {
+      for (const [of, value] of [
+        [type, holes],
+        [t.attrsOf(type), { a: holes }],
+        [t.json, { a: [holes] }],
+      ] as const) {
+        const options = declareOptions({ x: mkOption({ type: of as never }) });
+        const { config } = evalModules({
+          modules: [defineModule<typeof options>({ options, config: { x: value } as never })],
+        });
+        const found = problemsOf(() => JSON.stringify(config));
+        expect(found.map(({ code, option }) => [code, option?.startsWith("x")])).toEqual([["definition-type", true]]);
+        expect(found[0]?.message).toMatch(/a list with holes|an attribute set/);
+      }
+    }
+  });
+
+  it("is a value where nobody looks inside", () => {
+    const options = declareOptions({ x: mkOption({ type: t.raw }), y: mkOption({ type: t.attrs }) });
+    const module = defineModule<typeof options>({ options, config: { x: holes, y: { a: holes } } as never });
+    const { config } = evalModules({ modules: [module] });
+    expect(config.x === holes && (config.y as { a: unknown }).a === holes).toBe(true);
+  });
+
+  it("is no list of modules, imports, removals or data either", () => {
+    const options = declareOptions({ x: mkOption({ type: t.listOf(t.int), default: [1] }) });
+    const declared = defineModule({ options });
+    const evaluated = (...more: unknown[]) => evalModules({ modules: [declared, ...more] as never }).config;
+    for (const read of [
+      () => evalModules({ modules: holes as never }),
+      () => raw.evaluate({ modules: holes as never }),
+      () => evaluated(defineModule({ imports: holes })),
+      () => evaluated(defineModule({ disabledModules: holes })),
+      () => (evaluated(defineModule<typeof options>({ config: { x: mkRemove(holes) } })) as { x: unknown }).x,
+      () => evaluated(dataModule("data.json", { x: holes })),
+    ])
+      expect(problemsOf(read)).toHaveLength(1);
+  });
+
+  it("is told from a long list, and from a short one with holes", () => {
+    const options = declareOptions({ x: mkOption({ type: t.listOf(t.int) }) });
+    const given = (x: unknown) =>
+      evalModules({ modules: [defineModule<typeof options>({ options, config: { x } as never })] }).config.x;
+    expect(given(new Array(200_000).fill(1))).toHaveLength(200_000);
+    expect(problemsOf(() => given(new Array(3))[0])[0]?.message).toContain("undefined");
   });
 });
 

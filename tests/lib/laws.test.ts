@@ -51,6 +51,9 @@ const group: fc.Arbitrary<Group<Options>> = fc.record(
   { requiredKeys: [] },
 ) as fc.Arbitrary<Group<Options>>;
 const groups = fc.array(group, { maxLength: 4 });
+/** Priorities and orders: any finite number is one. */
+const numbersBelow = (max: number) =>
+  fc.oneof(fc.constantFrom(0, -1), fc.integer({ min: -max, max: max - 1 }), fc.integer({ max: 0 }));
 
 describe("the laws of definitions", () => {
   it("mkIf of what holds changes nothing, in a group or at an option", () => {
@@ -102,7 +105,7 @@ describe("the laws of definitions", () => {
   });
 
   it("the lowest priority number wins, and losers are never run", () => {
-    const numbers = fc.uniqueArray(fc.integer({ min: 1, max: 1499 }), { minLength: 1, maxLength: 6 });
+    const numbers = fc.uniqueArray(numbersBelow(1500), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(numbers, (priorities) => {
         const lowest = Math.min(...priorities);
@@ -118,7 +121,8 @@ describe("the laws of definitions", () => {
   });
 
   it("order sorts, and what has equal order stays as it was", () => {
-    const items = fc.array(fc.tuple(fc.constantFrom(100, 500, 1000, 1500), fc.nat(99)), { maxLength: 8 });
+    const orders = fc.oneof(fc.constantFrom(500, 1000, 1500), numbersBelow(2000));
+    const items = fc.array(fc.tuple(orders, fc.nat(99)), { maxLength: 8 });
     fc.assert(
       fc.property(items, (parts) => {
         const merged = evaluate(
@@ -128,6 +132,39 @@ describe("the laws of definitions", () => {
         expect(merged.list).toEqual(sorted);
       }),
     );
+  });
+
+  it("0 and what is below it are priorities and orders like others, wherever they stand", () => {
+    const small = fc.constantFrom(0, -0, -1, -0.5, -(2 ** 31), Number.MIN_SAFE_INTEGER, Number.MIN_VALUE);
+    fc.assert(
+      fc.property(small, (number) => {
+        const weaker = moduleOf(mkForce({ number: 1, set: { a: 1 }, group: { inner: [1] } }));
+        for (const stronger of [
+          moduleOf({
+            number: mkOverride(number, 2),
+            set: mkOverride(number, { a: 2 }),
+            group: { inner: mkOverride(number, () => [2]) },
+          }),
+          moduleOf(mkOverride(number, { number: 2, set: { a: 2 }, group: { inner: [2] } })),
+        ]) {
+          const { config } = evaluate(stronger, weaker);
+          expect([config.number, plain(config.set), config.group.inner]).toEqual([2, { a: 2 }, [2]]);
+        }
+        expect(configOf({ set: { a: mkOverride(number, 2) } }, { set: { a: mkForce(1) } })).toMatchObject({
+          set: { a: 2 },
+        });
+        const ordered = evaluate(moduleOf({ list: [2] }), moduleOf({ list: mkOrder(number, () => [1]) }));
+        expect(ordered.config.list).toEqual([1, 2]);
+        expect(explain(ordered, "list").definitions.map((definition) => definition.order)).toContain(number);
+      }),
+    );
+  });
+
+  it("a priority of 0 is one, so that a second one is one too many", () => {
+    const twice = (outer: number): unknown =>
+      evaluate(moduleOf({ number: mkOverride(outer, mkForce(1)) })).config.number;
+    expect(() => twice(0)).toThrow("mkForce stands inside a wrapper that it has to stand around");
+    expect(() => twice(10)).toThrow("mkForce stands inside a wrapper that it has to stand around");
   });
 
   it("mkBefore, nothing and mkAfter are orders 500, 1000 and 1500", () => {

@@ -1,7 +1,9 @@
 /**
  * Making modules and evaluating them.
  */
+
 import { expecting, fileOrigin, inCall } from "../core/calls.ts";
+import { isList } from "../core/careful.ts";
 import { typeInvalid } from "../core/declaration-problems.ts";
 import { evaluate, type RawEvaluation } from "../core/evaluate.ts";
 import { type ModuleFields, type ModuleLike, ModuleRecord } from "../core/module.ts";
@@ -94,7 +96,7 @@ function record(spec: ModuleSpec<unknown>, caller: Origin, more: readonly Module
     if (more.length === 0) return new ModuleRecord(fields, origin, true);
     const { imports: own = [] } = fields;
     // A list that is none is a problem of its own, told when modules are collected.
-    const imports = Array.isArray(own) ? [...more, ...own] : own;
+    const imports = isList(own) ? [...more, ...own] : own;
     return new ModuleRecord({ ...fields, imports }, origin, true);
   });
 }
@@ -126,9 +128,9 @@ export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec
   const evaluation: RawEvaluation = inCall("evalModules", () => {
     expecting(typeof spec === "object" && spec !== null, "evalModules", "what to evaluate, { modules: […] }", spec);
     const { modules, specialArgs, class: expected, prefix } = spec;
-    expecting(Array.isArray(modules), "evalModules", "a list of modules", modules);
+    expecting(isList(modules), "evalModules", "a list of modules", modules);
     expecting(expected === undefined || typeof expected === "string", "class of evalModules", "text", expected);
-    expecting(prefix === undefined || Array.isArray(prefix), "prefix of evalModules", "a list of names", prefix);
+    expecting(prefix === undefined || isList(prefix), "prefix of evalModules", "a list of names", prefix);
     return evaluate({ modules: modules as unknown as readonly ModuleLike[], specialArgs, class: expected, prefix });
   });
   return evaluation as unknown as Evaluation<ScopeOf<M>>;

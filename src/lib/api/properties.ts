@@ -7,6 +7,7 @@
  */
 
 import { fileOrigin, inCall } from "../core/calls.ts";
+import { isList } from "../core/careful.ts";
 import { assertionFailed } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
 import {
@@ -141,7 +142,7 @@ export function mapDefinitionValue<A, B>(f: (value: A) => B, definition: Def<Laz
       const { kind, content, argument, origin } = value;
       if (kind !== "merge") return new Property(kind, map(content), argument, origin);
       const list = typeof content === "function" ? (): unknown => content() : content;
-      const mapped = Array.isArray(list) ? list.map(map) : () => ((list as () => unknown[])() ?? []).map(map);
+      const mapped = isList(list) ? list.map(map) : () => ((list as () => unknown[])() ?? []).map(map);
       return new Property(kind, mapped, argument, origin);
     }
     if (value instanceof LiteralValue) return f(value.literal as A);

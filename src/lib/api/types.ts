@@ -5,7 +5,7 @@
  */
 
 import { expecting, guardCalls } from "../core/calls.ts";
-import { containsItself } from "../core/careful.ts";
+import { containsItself, isList } from "../core/careful.ts";
 import { coercedSubmodule, typeInvalid } from "../core/declaration-problems.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 import { ModuleRecord } from "../core/module.ts";
@@ -37,7 +37,7 @@ function inner(type: d.OptionType): Type {
 
 /** A list that a type is made of. */
 function listed<E>(values: readonly E[], call: string, wanted: string, fits: (value: E) => boolean): readonly E[] {
-  expecting(Array.isArray(values), call, wanted, values);
+  expecting(isList(values), call, wanted, values);
   for (let i = 0; i < values.length; i++) expecting(fits(values[i] as E), call, wanted, values[i]);
   return values;
 }
@@ -62,12 +62,12 @@ const isNumber = (value: unknown): boolean => typeof value === "number";
 
 /** The types that a type is one of. */
 function typesOf(types: readonly [d.OptionType, ...d.OptionType[]]): readonly [Type, ...Type[]] {
-  expecting(Array.isArray(types) && types.length > 0, "t.oneOf", "a list of types", types);
+  expecting(isList(types) && types.length > 0, "t.oneOf", "a list of types", types);
   return types.map(inner) as [Type, ...Type[]];
 }
 
 function modulesOf(modules: readonly AnyModule[], call: string): readonly ModuleRecord[] {
-  expecting(Array.isArray(modules), call, "a list of modules", modules);
+  expecting(isList(modules), call, "a list of modules", modules);
   return modules as unknown as readonly ModuleRecord[];
 }
 

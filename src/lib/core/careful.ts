@@ -21,6 +21,17 @@ export function messageOf(error: unknown, print: (value: unknown) => string): st
   return typeof message === "string" ? message : print(error);
 }
 
+/** Longer lists are looked at before they are walked. */
+const manyElements = 100_000;
+
+/**
+ * True for a list that can be walked. `new Array(2 ** 32 - 1)` holds nothing and walking it takes minutes, so a long list
+ * must not have holes; the holes of shorter ones are elements that are undefined.
+ */
+export function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && !(value.length > manyElements && Object.keys(value).length < value.length);
+}
+
 /** Plain data is nested less deep than this; what seems to be deeper is made on the way. */
 export const maxNesting = 5000;
 
@@ -28,7 +39,7 @@ export const maxNesting = 5000;
 const finite = new WeakSet<object>();
 
 /**
- * True for plain data that has no end. Neither thunks nor getters are run: what they return is looked at when it is merged.
+ * True for plain data that has no end, or none that can be waited for. Neither thunks nor getters are run: what they return is looked at when it is merged.
  *
  *     a = [1, { b: a }]            true
  *     b = [c, c]; c = {}           false: the same twice is no circle
@@ -46,6 +57,7 @@ function isEndless(object: object, above: object[]): boolean {
   above.push(object);
   let hasParts = false;
   try {
+    if (Array.isArray(object) && !isList(object)) return true;
     if (!Array.isArray(object) && !isPlainObject(object)) {
       const [inner] = partsOf(object);
       hasParts = true;
@@ -124,22 +136,15 @@ export function isPlainObject(value: object): boolean {
 }
 
 /**
- * How much is read of a value whose members may be made while they are read. What is near is read in any case; of the members
- * of what lies deeper so many are that nobody has more of them, and not so many that reading does not end.
+ * How much is read of values whose members may be made while they are read, and then have no end. Whoever reads on asks for
+ * what is near before what lies deep, so that the limit cuts off the deepest.
  */
 export class Patience {
-  readonly #near: number;
-  #left = 60_000;
+  #left = 500_000;
 
-  constructor(near: number) {
-    this.#near = near;
-  }
-
-  /** Whether to read a set or list with so many members, `depth` deep. */
-  holds(depth: number, members: number): boolean {
-    if (depth < this.#near) return true;
-    if (depth >= 50 || this.#left <= 0) return false;
-    this.#left -= members;
-    return true;
+  /** Whether to read the members of an object. Those that are there already are looked at much sooner than others are made. */
+  lastsFor(object: object, names: readonly string[]): boolean {
+    for (let i = 0; i < names.length; i++) this.#left -= getter.call(object, names[i] as string) === undefined ? 1 : 20;
+    return this.#left >= 0;
   }
 }

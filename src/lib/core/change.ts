@@ -11,6 +11,7 @@
  * What a change leaves is merged again as one definition, so it is checked, converted and frozen like any value. Only
  * values with submodules in them are left as they come: their elements are finished configurations already.
  */
+import { isList } from "./careful.ts";
 import { returned, at as runningAt } from "./cell.ts";
 import { Def, isGroup } from "./definition.ts";
 import { definitionType, notRemovable, transformType } from "./problems.ts";
@@ -28,8 +29,8 @@ export function applyChanges(at: At, type: Type, value: unknown, changes: readon
 
 function remove(at: At, type: Type, value: unknown, def: Def, { argument }: Change): unknown {
   const what: unknown = typeof argument === "function" ? returned((argument as () => unknown)()) : argument;
-  if (!Array.isArray(what)) throw definitionType(at.loc, "list of what to remove", [valueOf(def, what)]);
-  if (Array.isArray(value)) {
+  if (!isList(what)) throw definitionType(at.loc, "list of what to remove", [valueOf(def, what)]);
+  if (isList(value)) {
     const elements = asElements(at, type, def, what);
     return Object.freeze(value.filter((item) => !elements.some((element) => deepEqual(item, element))));
   }

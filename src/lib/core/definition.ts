@@ -15,6 +15,7 @@
  * Wrappers nest in exactly one order, `(mkIf | mkMerge)* mkDefinition? mkOverride? mkOrder? value`; anything else
  * stays in the value and is a problem there (or, for a submodule, means what it says inside).
  */
+import { isList } from "./careful.ts";
 import { at, Cell, returned } from "./cell.ts";
 import type { Loc } from "./loc.ts";
 import { Origin } from "./origin.ts";
@@ -38,20 +39,20 @@ export class Def {
   readonly value: unknown;
   readonly origin: Origin;
   readonly conditions: Conditions | undefined;
-  /** 0 until a wrapper sets it. */
-  readonly priority: number;
+  /** `undefined` until a wrapper sets it: every number is one that a wrapper may set, 0 included. */
+  readonly priority: number | undefined;
   /** The priority that counts when no wrapper sets one. */
   readonly base: number;
-  /** 0 until a wrapper sets it. */
-  readonly order: number;
+  /** `undefined` until a wrapper sets it. */
+  readonly order: number | undefined;
 
   constructor(
     value: unknown,
     origin: Origin,
     conditions?: Conditions,
-    priority = 0,
+    priority?: number,
     base: number = priorities.plain,
-    order = 0,
+    order?: number,
   ) {
     this.value = value;
     this.origin = origin;
@@ -68,7 +69,7 @@ export class Def {
 
   /** The same definition of a member of the value. */
   member(value: unknown): Def {
-    return new Def(value, this.origin, this.conditions, this.priority, this.base, 0);
+    return new Def(value, this.origin, this.conditions, this.priority, this.base);
   }
 }
 
@@ -164,11 +165,11 @@ export function pushDown(def: Def, out: Def[]): void {
         pushDown(new Def(item, origin, def.conditions, def.priority, def.base), out);
       return;
     case "if":
-      if (def.priority !== 0) pushDownInside(def, value, out);
-      else pushDown(new Def(value.content, origin, under(value, def.conditions), 0, def.base), out);
+      if (def.priority !== undefined) pushDownInside(def, value, out);
+      else pushDown(new Def(value.content, origin, under(value, def.conditions), undefined, def.base), out);
       return;
     case "override":
-      if (def.priority !== 0) pushDownInside(def, value, out);
+      if (def.priority !== undefined) pushDownInside(def, value, out);
       // A priority that is none stays where it is, for the group to complain about.
       else if (!Number.isFinite(value.argument)) out.push(def);
       else pushDown(new Def(value.content, origin, def.conditions, value.argument as number, def.base), out);
@@ -200,8 +201,13 @@ function pushDownInside(def: Def, property: Property, out: Def[]): void {
 }
 
 /** The wrappers that stand beside a value, around it again. */
-export function rewrap(value: unknown, conditions: Conditions | undefined, priority: number, origin?: Origin): unknown {
-  let wrapped = priority === 0 ? value : new Property("override", value, priority, origin);
+export function rewrap(
+  value: unknown,
+  conditions: Conditions | undefined,
+  priority: number | undefined,
+  origin?: Origin,
+): unknown {
+  let wrapped = priority === undefined ? value : new Property("override", value, priority, origin);
   for (let at = conditions; at !== undefined; at = at.outer) {
     wrapped = new Property("if", wrapped, () => (at as Conditions).condition.holds(), at.condition.origin);
   }
@@ -232,7 +238,7 @@ function under(property: Property, outer: Conditions | undefined): Conditions | 
 /** The members of a merge; a function says what they are once they are needed. */
 function listOf(value: unknown): readonly unknown[] {
   const list: unknown = typeof value === "function" ? value() : value;
-  return Array.isArray(list) ? list : [];
+  return isList(list) ? list : [];
 }
 
 /** Take the wrappers off the definitions of one option, and drop those whose conditions do not hold. */
@@ -240,7 +246,7 @@ export function peel(defs: readonly Def[]): Def[] {
   const out: Def[] = [];
   for (const def of defs) {
     if (def.conditions === undefined && !(def.value instanceof Property)) out.push(def);
-    else if (allHold(def.conditions)) peelInto(def.value, def.origin, def, def.priority === 0 ? 0 : 2, out);
+    else if (allHold(def.conditions)) peelInto(def.value, def.origin, def, def.priority === undefined ? 0 : 2, out);
   }
   return out;
 }
@@ -292,9 +298,13 @@ export function strongest(defs: Def[]): Def[] {
 
 /** Sort by order number; equal ones keep their places. */
 export function inOrder(defs: Def[]): Def[] {
-  if (defs.length < 2 || defs.every((def) => def.order === 0)) return defs;
-  const rank = (def: Def): number => (def.order === 0 ? order.plain : def.order);
-  return defs.toSorted((a, b) => rank(a) - rank(b));
+  if (defs.length < 2 || defs.every((def) => def.order === undefined)) return defs;
+  return defs.toSorted((a, b) => effectiveOrder(a) - effectiveOrder(b));
+}
+
+/** The order that counts. */
+export function effectiveOrder(def: { readonly order: number | undefined }): number {
+  return def.order ?? order.plain;
 }
 
 /** How a type reads functions: `parameters` lets functions with a parameter through as values. */
@@ -389,7 +399,7 @@ function runThunk(loc: Loc | undefined, def: Def, reading: Reading, out: Def[]):
     value = returned((value as () => unknown)());
     const inner: Def[] = [];
     // A thunk under a priority or an order has used up what may stand around it.
-    peelInto(value, def.origin, def, def.order !== 0 ? 3 : def.priority !== 0 ? 2 : 0, inner);
+    peelInto(value, def.origin, def, def.order !== undefined ? 3 : def.priority !== undefined ? 2 : 0, inner);
     for (const found of inner) {
       if (found.priority !== def.priority)
         throw priorityInThunk(loc, found, new Property("override", found.value, found.priority, found.origin));

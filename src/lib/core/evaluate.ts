@@ -5,7 +5,7 @@
 import { submodule } from "../types/submodule.ts";
 import { Blueprint } from "./blueprint.ts";
 import { expecting, inCall } from "./calls.ts";
-import { carefully } from "./careful.ts";
+import { carefully, isList } from "./careful.ts";
 import { type Cell, Computation } from "./cell.ts";
 import { graphOf, type ModuleGraph } from "./graph.ts";
 import { locOf, showPath } from "./loc.ts";
@@ -98,7 +98,7 @@ export class RawEvaluation {
     expecting(typeof more === "object" && more !== null, call, "more modules, { modules: […] }", more);
     const { modules = [], specialArgs, prefix } = inCall(call, () => ({ ...more }));
     expecting(
-      carefully(() => Array.isArray(modules), false),
+      carefully(() => isList(modules), false),
       call,
       "a list of modules",
       modules,
@@ -121,5 +121,12 @@ export function evaluated(evaluation: unknown, call: string): RawEvaluation {
 
 /** Evaluate modules. */
 export function evaluate(spec: EvaluateSpec): RawEvaluation {
+  const isRight = carefully(() => isList(spec.modules), false);
+  expecting(
+    isRight,
+    "evaluate",
+    "a list of modules",
+    carefully<unknown>(() => spec.modules, spec),
+  );
   return new RawEvaluation(spec);
 }

@@ -53,7 +53,7 @@ export function misfit(at: At, type: Type, bad: readonly Def[]): Error {
   return definitionType(at.loc, type.description, bad, isEndless ? endless : undefined);
 }
 
-const endless = `It has no end: it contains itself, or is nested more than ${maxNesting} deep.`;
+const endless = `It has no end: it contains itself, is nested more than ${maxNesting} deep, or has a long list with holes.`;
 
 /** The value of an element: of a list, of an attribute set. */
 export class ElementCell extends Cell {

@@ -10,6 +10,7 @@
  *     [A (imports A1, A2 (imports A2x)), B]   →   A2x, A2, A1, B, A
  */
 
+import { isList } from "./careful.ts";
 import { Origin, unknownOrigin } from "./origin.ts";
 import { kindOf } from "./print.ts";
 import { moduleClass, notAModule } from "./problems.ts";
@@ -143,7 +144,7 @@ class Collector {
 /** What a module imports. */
 export function importsOf(fields: ModuleFields, origin: Origin): readonly ModuleLike[] {
   const { imports = none } = fields;
-  if (!Array.isArray(imports))
+  if (!isList(imports))
     throw notAModule(imports, origin, `imports has to be a list of modules, not ${kindOf(imports)}`);
   return imports;
 }
@@ -151,7 +152,7 @@ export function importsOf(fields: ModuleFields, origin: Origin): readonly Module
 /** What a module disables: modules and keys. */
 export function disabledIn(fields: ModuleFields, origin: Origin): readonly unknown[] {
   const { disabledModules = none } = fields;
-  if (!Array.isArray(disabledModules))
+  if (!isList(disabledModules))
     throw notAModule(disabledModules, origin, `disabledModules has to be a list, not ${kindOf(disabledModules)}`);
   return disabledModules;
 }

@@ -119,14 +119,14 @@ export class OptionNode extends Cell {
     let { origin, priority: own } = part;
     while (typeof value === "object" && value instanceof Property) {
       const { kind, content, argument } = value;
-      if (kind === "override" && own === 0 && Number.isFinite(argument)) own = argument as number;
-      else if (kind === "if" && own === 0) {
+      if (kind === "override" && own === undefined && Number.isFinite(argument)) own = argument as number;
+      else if (kind === "if" && own === undefined) {
         if (!Condition.of(value).holds()) return undefined;
       } else if (kind !== "define") return undefined;
       origin = value.origin ?? origin;
       value = content;
     }
-    if ((own === 0 ? part.base : own) >= (schema.hasDefault ? priority.optionDefault : priority.none)) return undefined;
+    if ((own ?? part.base) >= (schema.hasDefault ? priority.optionDefault : priority.none)) return undefined;
     if (typeof value === "function" && !(type.takesFunctions && value.length > 0)) {
       at(origin);
       const result = returned((value as () => unknown)());
@@ -179,9 +179,10 @@ function soleValue(parts: readonly Def[], name: string, below: number): unknown 
     if (!Object.hasOwn(part.value as object, name)) continue;
     if (part.conditions !== undefined) return undefined;
     let value = member(part.value as object, name);
-    let own = part.priority === 0 ? part.base : part.priority;
+    let own = effectivePriority(part);
     if (typeof value === "object" && value instanceof Property) {
-      if (value.kind !== "override" || part.priority !== 0 || value.content instanceof Property) return undefined;
+      if (value.kind !== "override" || part.priority !== undefined || value.content instanceof Property)
+        return undefined;
       if (!Number.isFinite(value.argument)) return undefined;
       own = value.argument as number;
       value = value.content;

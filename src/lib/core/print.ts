@@ -6,7 +6,7 @@
  *
  *     { ports: [22, 80], text: () => …, root: mkForce("/srv") }
  */
-import { carefully } from "./careful.ts";
+import { carefully, isList } from "./careful.ts";
 import { OptionDecl } from "./option.ts";
 import { Change, EachValue, LiteralValue, Property, propertyName, UnsetValue } from "./property.ts";
 
@@ -30,7 +30,7 @@ export function kindOf(value: unknown): string {
 
 function kindOfReadable(value: unknown): string {
   if (value === null) return "null";
-  if (Array.isArray(value)) return "a list";
+  if (Array.isArray(value)) return isList(value) ? "a list" : "a list with holes";
   if (value instanceof Property) return propertyName(value);
   if (value instanceof UnsetValue) return "mkUnset()";
   if (value instanceof Change) return changeName(value);

@@ -15,8 +15,8 @@ import { type Property, propertyName } from "./property.ts";
 export interface Shown {
   readonly value: unknown;
   readonly origin: Origin;
-  /** 0 when nothing set it. */
-  readonly priority: number;
+  /** `undefined` when nothing set it. */
+  readonly priority: number | undefined;
   /** The priority that counts when nothing set one. */
   readonly base: number;
 }
@@ -28,8 +28,8 @@ export function defSite(def: Shown, label?: string): Site {
 }
 
 /** The priority that counts. */
-export function effectivePriority(def: { readonly priority: number; readonly base: number }): number {
-  return def.priority === 0 ? def.base : def.priority;
+export function effectivePriority(def: Pick<Shown, "priority" | "base">): number {
+  return def.priority ?? def.base;
 }
 
 const sites = (defs: readonly Shown[]): Site[] => defs.map((def) => defSite(def));
@@ -63,7 +63,7 @@ export function definitionType(
 /** Wrappers nested in an order that merging cannot honour; the fix names the right one. */
 export function wrapperNesting(
   loc: Loc | undefined,
-  def: Shown & { readonly order: number },
+  def: Shown & { readonly order: number | undefined },
   property: Property,
 ): ConfigError {
   const option = showLoc(loc);
@@ -76,7 +76,7 @@ export function wrapperNesting(
       notes: [
         "Wrappers nest in one order: mkIf and mkMerge outside, then one priority, then one order, then the value.",
       ],
-      fix: nestingFix(property, def.order !== 0),
+      fix: nestingFix(property, def.order !== undefined),
     }),
   );
 }

@@ -167,7 +167,7 @@ export class Scope {
     } else if (unmatched.length > 0) {
       const defs = unmatched.map(({ group, name, def }) => {
         const value = rewrap(def.value, def.conditions, def.priority);
-        return new Def(nest([...this.#inside(group), name], value), def.origin, undefined, 0, def.base);
+        return new Def(nest([...this.#inside(group), name], value), def.origin, undefined, undefined, def.base);
       });
       this.root.addFreeform(freeform.merge({ loc: this.loc, context: this.context }, defs) as object);
     }
@@ -218,7 +218,7 @@ export class Scope {
     const { config, defaults, freeformType } = fields;
     if (freeformType !== undefined) this.internal.add([new Def({ freeformType }, origin)]);
     if (defaults !== undefined) {
-      pushDown(new Def(this.#call(defaults, origin), origin, undefined, 0, priority.computedDefault), defs);
+      pushDown(new Def(this.#call(defaults, origin), origin, undefined, undefined, priority.computedDefault), defs);
     }
     if (config !== undefined) pushDown(new Def(this.#call(config, origin), origin), defs);
   }

@@ -5,6 +5,7 @@
  * two modules may each say something about the same name of a set. Which elements there are is decided at once (their
  * conditions are evaluated); what they are is not.
  */
+import { isList } from "../core/careful.ts";
 import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
 import { schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
@@ -28,7 +29,7 @@ export const listOf: (element: Type) => Type = once((element) =>
     name: "listOf",
     description: () => `list of ${phrase(element, "noun", "composite")}`,
     descriptionClass: "composite",
-    check: Array.isArray,
+    check: isList,
     isEager: (value) => element.keepsValue && isKept(element, value),
     merge: (at, defs) => mergeList(at, element, defs),
     emptyValue: () => Object.freeze([]),
@@ -44,7 +45,7 @@ export const listOf: (element: Type) => Type = once((element) =>
 /** True for a list of plain values that merging would not change; a list that cannot be looked at is none. */
 function isKept(element: Type, list: unknown): boolean {
   try {
-    return Array.isArray(list) && list.every((item) => isPrimitive(item) && element.check(item));
+    return isList(list) && list.every((item) => isPrimitive(item) && element.check(item));
   } catch {
     return false;
   }
@@ -53,7 +54,7 @@ function isKept(element: Type, list: unknown): boolean {
 /** A list with at least one element. */
 export function nonEmptyListOf(element: Type): Type {
   const list = listOf(element);
-  const check = (value: unknown): boolean => Array.isArray(value) && value.length > 0;
+  const check = (value: unknown): boolean => isList(value) && value.length > 0;
   return {
     ...list,
     description: `non-empty ${phrase(list, "noun")}`,

@@ -4,6 +4,7 @@
  * Each definition becomes a module that imports what it says, and that has for its place the definition's and the
  * option's: a module without a file of its own is then told as `machine.ts:7, via option virtualisation.vmVariant`.
  */
+import { isList } from "../core/careful.ts";
 import type { Def } from "../core/definition.ts";
 import { type Loc, showLoc } from "../core/loc.ts";
 import { type ModuleLike, ModuleRecord } from "../core/module.ts";
@@ -45,7 +46,5 @@ function placed(def: Def, loc: Loc | undefined): readonly ModuleRecord[] {
 
 function modulesOf(value: unknown): readonly ModuleRecord[] | undefined {
   if (value instanceof ModuleRecord) return [value];
-  return Array.isArray(value) && value.every((item) => item instanceof ModuleRecord)
-    ? (value as ModuleRecord[])
-    : undefined;
+  return isList(value) && value.every((item) => item instanceof ModuleRecord) ? (value as ModuleRecord[]) : undefined;
 }

@@ -1,7 +1,7 @@
 /**
  * Types without a fixed shape: raw values, anything, JSON, plain sets, and the type of an option that names none.
  */
-import { containsItself } from "../core/careful.ts";
+import { containsItself, isList } from "../core/careful.ts";
 import { childDef, type Def, isGroup, member } from "../core/definition.ts";
 import { anySchema, flat } from "../core/json-schema.ts";
 import { definitionConflict } from "../core/problems.ts";
@@ -103,8 +103,7 @@ export function mergeDefault(at: At, defs: readonly Def[]): unknown {
         defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))),
       );
   }
-  if (values.every((value) => Array.isArray(value)))
-    return Object.freeze(defs.flatMap((def) => settled(at, def, def.value) as unknown[]));
+  if (values.every(isList)) return Object.freeze(defs.flatMap((def) => settled(at, def, def.value) as unknown[]));
   if (values.every(isPlain)) return overlay(at, defs);
   if (values.every((value) => typeof value === "boolean")) return values.includes(true);
   if (values.every((value) => typeof value === "string")) return values.join("");
@@ -176,9 +175,7 @@ export const json: Type = serializableValueWith({ typeName: "JSON" });
 /** What JSON can say, looking no deeper: the members are checked when they are merged. */
 function isJson(value: unknown): boolean {
   return (
-    (isPrimitive(value) && !(typeof value === "number" && !Number.isFinite(value))) ||
-    Array.isArray(value) ||
-    isPlain(value)
+    (isPrimitive(value) && !(typeof value === "number" && !Number.isFinite(value))) || isList(value) || isPlain(value)
   );
 }
 

@@ -9,11 +9,10 @@
  * All of them read their elements, or the keys of these, when the list is read; a plain list does not.
  */
 import { returned, at as runningAt } from "../core/cell.ts";
-import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
+import { childDef, type Def, effectiveOrder, isGroup, member, peel, saysNothing } from "../core/definition.ts";
 import { both, type JsonSchema, listMadeSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
 import { custom } from "../core/problems.ts";
-import { order } from "../core/property.ts";
 import { type At, combineTypes, deepEqual, isPrimitive, makeType, once, phrase, type Type } from "../core/type.ts";
 import { addElement, attrsOf, frozenLazily, listOf } from "./containers.ts";
 
@@ -58,21 +57,17 @@ export function sortedListOf(element: Type, by: Rank = byValue): Type {
     element,
     make,
     (at, defs) => {
-      const ranks = [...new Set(defs.map(rankOf))];
+      const ranks = [...new Set(defs.map(effectiveOrder))];
       const parts = ranks.map((rank) =>
         list.merge(
           at,
-          defs.filter((def) => rankOf(def) === rank),
+          defs.filter((def) => effectiveOrder(def) === rank),
         ),
       );
       return Object.freeze(parts.flatMap((part) => (part as readonly unknown[]).toSorted((a, b) => compare(by, a, b))));
     },
     by,
   );
-}
-
-function rankOf(def: Def): number {
-  return def.order === 0 ? order.plain : def.order;
 }
 
 /** Numbers before text; equal ranks are told apart by what the elements are. */

@@ -6,6 +6,7 @@
  * Nearly all values are finished as they come and stay the same object. A wrapper deep inside such a value has nothing to
  * act on and is a problem; Nix lets its insides out into the configuration.
  */
+import { isList } from "../core/careful.ts";
 import { type Def, getterOf, isGroup, member, setMember } from "../core/definition.ts";
 import { wrapperNesting } from "../core/problems.ts";
 import { LiteralValue, Property } from "../core/property.ts";
@@ -23,7 +24,7 @@ export function settled(at: At, def: Def, value: unknown): unknown {
   return isFinished(value, new Set()) ? value : settle(at, def, value);
 }
 
-/** True when there is nothing to do inside; a circle is left as it is. */
+/** True when there is nothing to do inside; a circle is left as it is, and so is a list that cannot be walked. */
 export function isFinished(value: unknown, seen: Set<unknown>): boolean {
   if (typeof value === "function") return value.length > 0;
   if (typeof value !== "object" || value === null || seen.has(value)) return true;
@@ -31,7 +32,7 @@ export function isFinished(value: unknown, seen: Set<unknown>): boolean {
   // The first part that is not finished ends the search, so whatever was seen is.
   seen.add(value);
   return Array.isArray(value)
-    ? value.every((item) => isFinished(item, seen))
+    ? !isList(value) || value.every((item) => isFinished(item, seen))
     : !isPlain(value) ||
         Object.keys(value).every((key) => getterOf(value, key) === undefined && isFinished(member(value, key), seen));
 }

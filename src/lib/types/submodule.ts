@@ -87,7 +87,9 @@ function evaluate(
         : { ...at.context, specialArgs: { ...at.context.specialArgs, ...specialArgs } },
     // What is left of a definition at an option stands for itself inside: its priority has been dealt with.
     defs: plain.map((def) =>
-      def.priority === 0 && def.order === 0 && def.base === priority.plain ? def : new Def(def.value, def.origin),
+      def.priority === undefined && def.order === undefined && def.base === priority.plain
+        ? def
+        : new Def(def.value, def.origin),
     ),
   }).config;
 }

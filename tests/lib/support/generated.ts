@@ -151,7 +151,7 @@ export function optionsOf(shape: Shape, path: readonly string[] = []): readonly 
 /** Wrappers in the one order in which they may nest: conditions and merges, a priority, an order, a thunk. */
 function wrapped(of: fc.Arbitrary<Say>, isForced: boolean): fc.Arbitrary<Say> {
   const inner = fc
-    .tuple(of, fc.option(fc.constantFrom(500, 1000, 1500)), fc.option(fc.constantFrom(50, 100, 1000)), fc.nat(3))
+    .tuple(of, fc.option(fc.constantFrom(0, 500, 1000, 1500)), fc.option(fc.constantFrom(0, 50, 100, 1000)), fc.nat(3))
     .map(([said, order, priority, thunk]): Say => {
       let out: Say = thunk === 0 ? { say: "thunk", of: said } : said;
       if (order !== null && thunk === 1) out = { say: "order", by: order, of: out };
@@ -189,7 +189,9 @@ export function definitionsOf(shape: Shape, isForced = false): fc.Arbitrary<Say>
         }),
       );
   if (isForced) return some(true);
-  const forced = fc.tuple(fc.constantFrom(50, 1000), some(true)).map(([by, of]): Say => ({ say: "override", by, of }));
+  const forced = fc
+    .tuple(fc.constantFrom(0, 50, 1000), some(true))
+    .map(([by, of]): Say => ({ say: "override", by, of }));
   return conditional(fc.oneof({ arbitrary: some(false), weight: 5 }, { arbitrary: forced, weight: 1 }));
 }
 

@@ -192,6 +192,7 @@ export const values: { readonly [name: string]: () => unknown } = {
     ),
   "a sparse list": () => new Array(3),
   "a long sparse list": () => new Array(1000),
+  "a list of nothing but holes": () => new Array(2 ** 32 - 1),
   "a list with names": () => Object.assign([1], { a: 1 }),
   "a list without prototype": () => Object.setPrototypeOf([1], null),
   "a list-like": () => ({ length: 2, 0: 1, 1: 2 }),
