@@ -4,30 +4,21 @@
  * The machine has no default devices (`-nodefaults`); what it has is listed here and nowhere else. What only the
  * start-up knows stays a hole (template.ts).
  */
-import { qemuOption, repeated } from "./qemu-option.ts";
-import type { ForwardPort, MachineSpec } from "./spec.ts";
+import { driveArgv } from "./disks.ts";
+import { networkArgv } from "./networks.ts";
+import { qemuOption } from "./qemu-option.ts";
+import type { MachineSpec } from "./spec.ts";
 import { type Hole, hostPath, type Part, type Template, type Word, when, word } from "./template.ts";
+import { transportArgv, wireOf } from "./transports/index.ts";
+import { libraryFolder, treeProgram } from "./tree-program.ts";
 
 const runtime: Hole = { hole: "runtime" };
-
-/** Where the dynamic linker of a merged tree finds its libraries. */
-const libraryFolder = "/usr/lib/x86_64-linux-gnu";
 
 /**
  * Words of the kernel's command line when the processor is emulated. Emulated code is not speculated about and has no
  * timers that drift; what guards against either only takes time: a sixth of the way to the first process.
  */
 export const tcgKernelParams: readonly string[] = ["nokaslr", "mitigations=off", "no_timer_check", "tsc=reliable"];
-
-/** The words that start a program of a merged tree: a tree brings its own dynamic linker and uses no library of the host. */
-export function treeProgram(tree: string, program: string): Template {
-  return [
-    hostPath(`${tree}/usr/lib64/ld-linux-x86-64.so.2`),
-    word("--library-path"),
-    hostPath(`${tree}${libraryFolder}`),
-    hostPath(`${tree}/${program}`),
-  ];
-}
 
 /** Environment that QEMU needs when it runs from a merged tree. */
 export function qemuEnvironment(spec: MachineSpec): Readonly<Record<string, Word>> {
@@ -42,8 +33,10 @@ export function qemuArgv(spec: MachineSpec): Template {
     ...computer(spec),
     ...kernel(spec),
     ...rootDisk(spec),
-    ...userNetwork(spec),
+    ...driveArgv(spec),
+    ...networkArgv(spec, networkCard),
     ...storeNetwork(spec),
+    ...transportArgv(spec),
     ...credentials(spec),
     ...consoles(),
     ...display(spec),
@@ -113,41 +106,17 @@ function rootDisk({ disk }: MachineSpec): Template {
   ];
 }
 
-function userNetwork({ network }: MachineSpec): Template {
-  const hostForwards = network.forwardPorts.filter((port) => port.from === "host").map(hostForward);
-  const guestForwards = network.forwardPorts.filter((port) => port.from === "guest").map(guestForward);
-  const netdev = qemuOption("user", {
-    id: "net0",
-    ...(network.restrict ? { restrict: true } : {}),
-    hostfwd: repeated(hostForwards),
-    guestfwd: repeated(guestForwards),
-  });
-  const more = network.options.map((option) => `,${option}`).join("");
-  return [
-    word("-netdev"),
-    word(...netdev.parts, more, { hole: "netOptions" }),
-    ...flag("-device", networkCard("net0", network.macAddress)),
-  ];
-}
-
-/** `tcp:127.0.0.1:8080-:80`, as QEMU's `hostfwd` wants it. */
-export function hostForward({ proto, host, guest }: ForwardPort): string {
-  return `${proto}:${host.address}:${host.port}-${guest.address}:${guest.port}`;
-}
-
-function guestForward({ proto, host, guest }: ForwardPort): string {
-  return `${proto}:${guest.address}:${guest.port}-${proto}:${host.address || "127.0.0.1"}:${host.port}`;
-}
-
-function storeNetwork({ store }: MachineSpec): Template {
+/** The wire between host and guest, which leads nowhere else; on it the server of the store answers. */
+function storeNetwork(spec: MachineSpec): Template {
+  const { wire, smb } = wireOf(spec);
   const netdev = qemuOption("user", {
     id: "store",
     restrict: true,
-    net: store.network,
+    net: wire.network,
     ipv6: false,
-    guestfwd: [`tcp:${store.serverAddress}:${store.serverPort}-cmd:/bin/sh `, runtime, "/smbd"],
+    guestfwd: smb ? [`tcp:${wire.serverAddress}:${wire.serverPort}-cmd:/bin/sh `, runtime, "/smbd"] : undefined,
   });
-  return [...flag("-netdev", netdev), ...flag("-device", networkCard("store", store.macAddress))];
+  return [...flag("-netdev", netdev), ...flag("-device", networkCard("store", wire.macAddress))];
 }
 
 function networkCard(netdev: string, mac: string): Word {

@@ -8,10 +8,26 @@
  * QEMU's arguments are built as positional parameters, by the lines that `renderShell` made of the template; values are
  * never put into text that a shell reads again, so `eval` occurs nowhere.
  */
-import { credentialPrefix, hostForward, qemuArgv, qemuEnvironment, tcgKernelParams, treeProgram } from "./argv.ts";
+import { credentialPrefix, qemuArgv, qemuEnvironment, tcgKernelParams } from "./argv.ts";
+import { freshDisk, recordCheck, recordFunctions } from "./disk-record.ts";
+import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts";
 import { generationChoice } from "./generation-choice.ts";
+import {
+  chooseForwards,
+  fixedForwards,
+  freeForwards,
+  lanChoice,
+  lanEscapes,
+  passtStart,
+  writeForwards,
+} from "./networks.ts";
+import { shareEscapes, shareStart } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
+import { confines, wireOf } from "./transports/index.ts";
+import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
+import { virtiofsStart } from "./transports/virtiofs.ts";
+import { treeProgram } from "./tree-program.ts";
 
 /** What the scripts refer to in the store. */
 export interface LaunchPaths {
@@ -19,6 +35,8 @@ export interface LaunchPaths {
   readonly busybox: string;
   /** Samba's merged tree. */
   readonly samba: string;
+  /** virtiofsd's merged tree, when the machine uses it. */
+  readonly virtiofsd?: string;
 }
 
 /** File descriptors that QEMU inherits, so that the kernel holds the locks exactly as long as QEMU lives. */
@@ -29,16 +47,17 @@ const DISK_FD = 9;
 export function launchScript(spec: MachineSpec, paths: LaunchPaths): string {
   const tool = (program: string) => renderShell(treeProgram(spec.qemu.tree, program));
   const pinned: Template = [
+    ...ninepEnter(spec),
     ...treeProgram(spec.qemu.tree, "usr/bin/setpriv"),
     word("--pdeathsig"),
     word("KILL"),
+    ...ninepPrivileges(spec).map((option) => word(option)),
     word("--"),
     ...qemuArgv(spec),
   ];
   const environment = Object.entries(qemuEnvironment(spec))
     .map(([name, value]) => `export ${name}=${renderShellWord(value)}\n`)
     .join("");
-  const forwards = spec.network.forwardPorts.filter((port) => port.from === "host").map(hostForward);
   return `# Run by the launcher of ${spec.name}; see --help there.
 root=$1 share=$2 self=$3
 shift 3
@@ -46,7 +65,8 @@ name=${shellQuote(spec.name)}
 accel_choice=${shellQuote(spec.cpu.accel)}
 disk_image=${spec.disk === null ? "" : shellQuote(spec.disk.image)}
 disk_size=${spec.disk?.size ?? 0}
-host_forwards=${shellQuote(forwards.join(" "))}
+host_forwards=${shellQuote(fixedForwards(spec.network.forwardPorts).join(" "))}
+free_forwards=${shellQuote(freeForwards(spec.network.forwardPorts).join(" "))}
 busybox=$root${paths.busybox}
 umask 022
 unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT
@@ -65,9 +85,10 @@ ${generationChoice}
 ${ownOptions}
 ${accelerator}[ $accel != tcg ] || kernelParams=" ${tcgKernelParams.join(" ")}$kernelParams"
 ${userWords}
-${redirections}
+${redirections}${chooseForwards}${lanChoice(spec)}
 ${spec.disk === null ? "disk= diskFormat=" : diskChoice}
-${printCommand(pinned)}
+${spec.drives.length === 0 ? "" : driveFunction}${driveChoice(spec)}
+${printCommand(spec, pinned)}
 case $root in *[:\\;]*) die "the store's path $root has a colon or semicolon in it, which the dynamic linker cannot take" "move the store (OSMOD_STORE_ROOT) to another path" ;; esac
 ${spec.credentials
   .filter(({ source }) => !source.startsWith("/nix/store/"))
@@ -75,11 +96,12 @@ ${spec.credentials
   .join("")}${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
-${keepStore}
-${startShare}
-${startView(spec)}
+${driveMake(spec)}${keepStore}
+${confines(spec) ? startShare : 'mkdir -m 0700 "$runtime/log"'}
+${wireOf(spec).smb ? startView(spec) : ""}
+${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}
 ${environment}
-${run(pinned)}
+${run(spec, pinned)}
 `;
 }
 
@@ -96,10 +118,11 @@ ${words}  while [ "$arguments" -gt 0 ]; do set -- "$@" "$1"; shift; arguments=$(
 const ownOptions = `
 usage() {
   cat <<END
-Usage: $self [--headless] [--print-command] [QEMU's own options ...]
+Usage: $self [--fresh] [--headless] [--print-command] [QEMU's own options ...]
 
 Starts the virtual machine $name. Its console is this terminal's: C-a x ends the machine, C-a h shows more keys.
 
+  --fresh            start on a new root disk; the image of the former one is kept beside it, as <image>.old
   --headless         no window and no escape keys: the console is on standard input and output, byte for byte
   --generation N     start what the machine was before or after a switch (osmod switch --list-generations)
   --print-command    print QEMU's command line, one quoted word after the other, and start nothing
@@ -110,6 +133,7 @@ Environment:
   OSMOD_ACCEL           kvm, tcg or auto: how the processor is made (built with: $accel_choice)
   OSMOD_DISK_IMAGE      the root disk's image (built with: \${disk_image:-none, the root is in memory})
   OSMOD_RUNTIME_DIR     private directory for sockets and logs; must not exist; removed at the end
+  OSMOD_VLAN_<n>        socket of the switch that the virtual LAN <n> is on
   OSMOD_VM_NAME         what osmod vm calls this machine while it runs (default: $name)
   QEMU_OPTS             more options of QEMU, by the shell's quoting rules; -redir tcp:8080::80 forwards a port
   QEMU_NET_OPTS         more options of the network, for example hostfwd=tcp::2222-:22
@@ -122,10 +146,11 @@ check_credential() {
   { [ -f "$2" ] && [ -r "$2" ]; } || die "the credential $1 cannot be read from $2" "make the file (mode 0600), or name another one"
   case $(stat -L -c %a "$2") in *00) ;; *) die "the credential $1 lies in $2, which others than its owner can read" "chmod 600 $2" ;; esac
 }
-headless= print_only=
+headless= print_only= fresh=
 while [ $# -gt 0 ]; do
   case $1 in
     --help) usage; exit 0 ;;
+    --fresh) fresh=1; shift ;;
     --headless) headless=1; shift ;;
     --print-command) print_only=1; shift ;;
     --credential)
@@ -208,6 +233,7 @@ while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
 const redirections = `
 # add_forward RULE: a rule that the machine has already is no second one
 add_forward() {
+  case $1 in *:0-*) free_forwards="$free_forwards $1"; return ;; esac
   for known in $host_forwards; do
     [ "$known" != "$1" ] || return 0
     case $1 in "\${known%-*}-"*)
@@ -261,11 +287,11 @@ diskFormat=qcow2
 if [ -e "$disk" ] && [ "$(head -c 3 "$disk" 2> /dev/null)" != QFI ]; then diskFormat=raw; fi
 `;
 
-const printCommand = (argv: Template) => `
+const printCommand = (spec: MachineSpec, argv: Template) => `
 if [ -n "$print_only" ]; then
   runtime='<private directory>'
 ${escapedVariables}
-  count=$#
+${driveEscapes(spec)}${shareEscapes(spec)}${lanEscapes(spec)}  count=$#
 ${renderShell(argv)}
   while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
   for argument in "$@"; do
@@ -296,7 +322,7 @@ for forward in $host_forwards; do
 done
 `;
 
-const diskMake = `
+const diskMake = `${recordFunctions}${freshDisk}
 if [ ! -e "$disk" ]; then
   [ -d "$disk_folder" ] || die "the directory of the disk image $disk does not exist" "make it, or choose another image with OSMOD_DISK_IMAGE"
   [ -w "$disk_folder" ] || die "the disk image $disk cannot be made: its directory is not writable for you" "start the machine in another directory, or choose another image with OSMOD_DISK_IMAGE"
@@ -311,6 +337,7 @@ if [ ! -e "$disk" ]; then
       *) die "the disk image $disk could not be made: $message" "choose another image with OSMOD_DISK_IMAGE" ;;
     esac
   fi
+  write_record "$new"
   # A link never replaces what another start may have made meanwhile.
   ln "$new" "$disk" 2> /dev/null || mv -n "$new" "$disk"
   rm -f "$new"
@@ -328,12 +355,14 @@ if ! flock -n ${DISK_FD}; then
   done
   die "the disk image $disk is in use already\${holder:+ by process $holder}" "end that virtual machine first, or start this one on a disk of its own: OSMOD_DISK_IMAGE=./other.qcow2"
 fi
-if [ $diskFormat = qcow2 ]; then
+${recordCheck}if [ $diskFormat = qcow2 ]; then
   # Bytes 24 to 31 of the header are the size, big end first.
   have=$((0x$(od -An -tx1 -j24 -N8 "$disk" | tr -d ' \\n')))
   if [ "$have" -lt $((disk_size * 1048576)) ]; then
     message=$(qemu_img resize -q -f qcow2 "$disk" "\${disk_size}M" 2>&1) || die "the disk image $disk could not be grown: $message" "free some space, or set virtualisation.diskSize back"
-    say "grew the disk image to $disk_size MiB"
+    say "grew the disk image to $disk_size MiB; its file system follows when it is mounted"
+  elif [ -n "$record" ] && [ "$have" -gt $((disk_size * 1048576)) ]; then
+    die "the disk image $disk has $((have / 1048576)) MiB and the machine asks for $disk_size: no disk is ever made smaller" "set virtualisation.diskSize to $((have / 1048576)) or more, or make a new image with --fresh (the old one is kept)"
   fi
 fi
 `;
@@ -446,9 +475,9 @@ const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')
   root_escaped=$(printf %s "$root" | sed 's/,/,,/g')
   runtime_escaped=$runtime diskFormat_escaped=$diskFormat`;
 
-const run = (argv: Template) => `
+const run = (spec: MachineSpec, argv: Template) => `
 ${escapedVariables}
-count=$#
+${driveEscapes(spec)}${shareEscapes(spec)}${lanEscapes(spec)}count=$#
 ${renderShell(argv)}
 while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
 say "$about"

@@ -13,9 +13,12 @@ import type { Derivation, StoreObject } from "../store/index.ts";
 import { entryScript } from "./entry-script.ts";
 import { type LaunchPaths, launchScript } from "./launch-script.ts";
 import { shareScript } from "./share-script.ts";
+import { smbSections } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { smbConf } from "./store-share.ts";
 import { viewScript } from "./store-view.ts";
+import { wireOf } from "./transports/index.ts";
+import { ninepScript } from "./transports/ninep.ts";
 
 /** Files of the launcher that are text, by path. */
 export function launcherFiles(
@@ -28,7 +31,10 @@ export function launcherFiles(
     "share/osmod/launch.sh": { text: launchScript(spec, paths) },
     "share/osmod/share.sh": { text: shareScript(spec, paths) },
     "share/osmod/view.sh": { text: viewScript() },
-    "share/osmod/etc/samba/smb.conf": { text: smbConf(spec.store) },
+    "share/osmod/etc/samba/smb.conf": {
+      text: `${smbConf(wireOf(spec).wire)}${smbSections(spec.sharedDirectories)}`,
+    },
+    ...(spec.store.transport === "9p" ? { "share/osmod/closure.sh": { text: ninepScript() } } : {}),
     "share/osmod/etc/passwd": { text: "osmod:x:1000:0::/:/bin/false\n" },
     "share/osmod/etc/group": { text: "root:x:0:\n" },
     "share/osmod/etc/nsswitch.conf": { text: "passwd: files\ngroup: files\nhosts: files\n" },
@@ -42,7 +48,11 @@ export function buildLauncher(
   toplevel: StoreObject,
   samba: Derivation,
 ): Derivation {
-  const paths: LaunchPaths = { busybox: `${pkgs.staticBusybox}/bin/busybox`, samba: `${samba}` };
+  const paths: LaunchPaths = {
+    busybox: `${pkgs.staticBusybox}/bin/busybox`,
+    samba: wireOf(spec).smb ? `${samba}` : "",
+    ...(spec.store.transport === "virtiofs" ? { virtiofsd: `${virtiofsdTree(pkgs)}` } : {}),
+  };
   const files = pkgs.writeTree(`run-${spec.name}-vm-files`, launcherFiles(spec, paths));
   return pkgs.runCommand(
     `run-${spec.name}-vm`,
@@ -76,6 +86,11 @@ export function sambaTree(pkgs: PackageSet): Derivation {
   return pkgs.mergedTree("osmod-vm-samba", [pkgs["samba"]!], {
     exclude: [...hostOnly, "passwd", "procps", "samba-common", "samba-common-bin"],
   });
+}
+
+/** What the servers of virtiofs see beside what they serve. */
+export function virtiofsdTree(pkgs: PackageSet): Derivation {
+  return pkgs.mergedTree("osmod-vm-virtiofsd", [pkgs["virtiofsd"]!], { exclude: [...hostOnly, "uidmap"] });
 }
 
 /** Packages that only matter to an installed system. */

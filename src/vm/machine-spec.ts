@@ -3,25 +3,40 @@
  */
 import type { Values } from "../lib/index.ts";
 import { fail, ProblemError, problem } from "../problems/index.ts";
+import type { StoreObject } from "../store/index.ts";
+import { drivesOf } from "./disks.ts";
 import type { Machine } from "./machine.ts";
-import { type Credential, MACHINE_SPEC_FORMAT, type MachineSpec } from "./spec.ts";
+import { checkBackend, lansOf } from "./networks.ts";
+import { sharesOf } from "./shared-directories.ts";
+import { type Credential, MACHINE_SPEC_FORMAT, type MachineSpec, type StoreShare } from "./spec.ts";
 import { sshAccess } from "./ssh-access.ts";
 import { storeShare } from "./store-share.ts";
+import { erofsImage } from "./transports/erofs.ts";
 
 /** QEMU's own first address; the second one is the store's. */
 const userMacAddress = "52:54:00:12:34:56";
 
 /**
  * Reduce a configuration to the machine that QEMU makes. `tree` has QEMU and the programs that start it; `writeText` puts
- * a text into the store. Problems: `forward-port-twice`, `credential-invalid`.
+ * a text into the store; `image` is the store as a disk. Problems: `forward-port-twice`, `forward-port-address`,
+ * `credential-invalid`, `drive-serial`, `shared-directory-name`, `vlan-twice`.
  */
 export function machineSpec(
   config: Values<Machine>,
   tree: { toString(): string },
   writeText: (name: string, text: string) => { toString(): string },
+  image?: StoreObject,
 ): MachineSpec {
   const { virtualisation: vm, system, boot, networking } = config;
   checkForwards(vm.forwardPorts);
+  const network = {
+    macAddress: userMacAddress,
+    backend: vm.qemu.networkBackend,
+    restrict: vm.restrictNetwork,
+    forwardPorts: vm.forwardPorts,
+    options: vm.qemu.networkingOptions,
+  };
+  checkBackend(network);
   return {
     format: MACHINE_SPEC_FORMAT,
     name: networking.hostName,
@@ -36,20 +51,24 @@ export function machineSpec(
     cpu: { cores: vm.cores, model: vm.qemu.cpu, accel: vm.qemu.accel },
     memory: vm.memorySize,
     disk: vm.diskImage === null ? null : { image: vm.diskImage, size: vm.diskSize, serial: "root" },
-    network: {
-      macAddress: userMacAddress,
-      restrict: vm.restrictNetwork,
-      forwardPorts: vm.forwardPorts,
-      options: vm.qemu.networkingOptions,
-    },
-    store: storeShare,
-    sharedDirectories: [],
+    drives: drivesOf(vm.emptyDiskImages, vm.qemu.drives),
+    network,
+    lans: lansOf(vm.vlans, vm.test.nodeNumber),
+    store: storeOf(vm.store.transport, image),
+    sharedDirectories: sharesOf(vm.sharedDirectories),
     credentials: Object.entries(vm.credentials).map(([name, credential]) => credentialOf(name, credential, writeText)),
     ssh: vm.ssh.enable ? sshAccess : null,
     display: { graphics: vm.graphics, resolution: vm.resolution },
     guestAgent: vm.qemu.guestAgent.enable,
     qemu: { tree: `${tree}`, options: vm.qemu.options },
   };
+}
+
+function storeOf(transport: StoreShare["transport"], image: StoreObject | undefined): StoreShare {
+  if (transport === "smb") return storeShare;
+  if (transport !== "erofs") return { transport, tag: storeShare.shareName };
+  if (image === undefined) throw new Error("a machine whose store is a disk needs its image");
+  return erofsImage(image);
 }
 
 /** The file that a credential is read from. */
@@ -79,7 +98,7 @@ function credentialOf(
 function checkForwards(forwards: MachineSpec["network"]["forwardPorts"]): void {
   const seen = new Map<string, string>();
   for (const { from, proto, host, guest } of forwards) {
-    if (from !== "host") continue;
+    if (from !== "host" || host.port === 0) continue;
     const side = `${proto} port ${host.port}${host.address === "" ? "" : ` of ${host.address}`}`;
     const target = `${guest.address}:${guest.port}`;
     const other = seen.get(side);

@@ -17,7 +17,8 @@ import type { options } from "./options.ts";
 import { vmVariant } from "./vm-variant.ts";
 
 /** The scope of a machine: everything that its modules can read and define. */
-export interface Machine extends Omit<Std, "system"> {
+export interface Machine extends Omit<Std, "networking" | "system"> {
+  readonly networking: Std["networking"] & typeof options.networking;
   readonly system: Std["system"] & typeof options.system;
   readonly virtualisation: typeof options.virtualisation;
 }

@@ -3,6 +3,7 @@
  */
 import { define, defineModule, mkDefault } from "../lib/index.ts";
 import type { Machine } from "./machine.ts";
+import { lanAddress } from "./networks.ts";
 import { options } from "./options.ts";
 import { vmVariant } from "./vm-variant.ts";
 
@@ -13,11 +14,26 @@ export const virtualisation = defineModule<Machine>({
     define({
       virtualisation: {
         diskImage: () => `./${config.networking.hostName}.qcow2`,
-        qemu: { package: () => pkgs["qemu-system-x86"]! },
+        qemu: {
+          package: () => pkgs["qemu-system-x86"]!,
+          networkBackend: () => (config.virtualisation.qemu.networkingOptions.length > 0 ? "slirp" : "passt"),
+        },
+      },
+      networking: {
+        primaryIPAddress: () => {
+          const [first] = config.virtualisation.vlans;
+          return first === undefined ? "" : lanAddress(first, config.virtualisation.test.nodeNumber);
+        },
       },
     }),
   config: ({ config, extendModules }) =>
     define({
+      virtualisation: {
+        sharedDirectories: {
+          xchg: { source: mkDefault("$runtime/xchg"), target: mkDefault("/tmp/xchg"), readOnly: mkDefault(false) },
+          shared: { source: mkDefault("$SHARED_DIR"), target: mkDefault("/tmp/shared"), readOnly: mkDefault(false) },
+        },
+      },
       system: {
         build: {
           vm: mkDefault(

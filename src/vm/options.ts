@@ -5,6 +5,10 @@
  */
 import { declareOptions, mkOption, t } from "../lib/index.ts";
 import { derivationType, fileSystemOptions, packageType } from "../modules/index.ts";
+import { drives, emptyDiskImages } from "./disks.ts";
+
+import { networkBackend, nodeNumber, primaryIPAddress, vlans } from "./networks.ts";
+import { sharedDirectories } from "./shared-directories.ts";
 
 const port = (description: string, example: number) => mkOption({ type: t.port, description, example });
 const address = (side: string) =>
@@ -33,7 +37,7 @@ export const options = declareOptions({
       type: t.ints.positive,
       default: 1024,
       description:
-        "Size of the root disk, in MiB. When it is larger than the disk of an earlier start, that disk is grown; nothing is ever made smaller.",
+        "Size of the root disk, in MiB. When it is larger than the disk of an earlier start, that disk and its file system are grown; a smaller one is refused, and `--fresh` makes a new disk.",
       example: 8192,
     }),
     diskImage: mkOption({
@@ -44,6 +48,7 @@ export const options = declareOptions({
         "`null` keeps the root in memory, and every start is the first one. `OSMOD_DISK_IMAGE` names another image at run time.",
       example: "/var/lib/machines/web.qcow2",
     }),
+    emptyDiskImages,
     // Those of the virtual machine; the machine's own are ignored there.
     fileSystems: fileSystemOptions.fileSystems,
     forwardPorts: mkOption({
@@ -62,7 +67,13 @@ export const options = declareOptions({
             description: "The protocol.",
             example: "udp",
           }),
-          host: { address: address("host's"), port: port("Port on the host's side.", 8080) },
+          host: {
+            address: address("host's"),
+            port: port(
+              "Port on the host's side; 0 takes a free one, which the launcher says and writes to `ports` in its private directory.",
+              8080,
+            ),
+          },
           guest: { address: address("guest's"), port: port("Port on the guest's side.", 80) },
         }),
       ),
@@ -110,6 +121,8 @@ export const options = declareOptions({
         description: "Further settings of QEMU's user network. `QEMU_NET_OPTS` adds more at run time.",
         example: ["hostname=web"],
       }),
+      drives,
+      networkBackend,
       consoles: mkOption({
         type: t.listOf(t.strMatching("[^ \\t\\n]+")),
         default: ["ttyS0,115200n8"],
@@ -142,13 +155,32 @@ export const options = declareOptions({
     },
     store: {
       transport: mkOption({
-        type: t.enum(["smb"]),
+        type: t.enum(["smb", "virtiofs", "9p", "erofs"]),
         default: "smb",
         description:
-          "How the guest reaches the store: over SMB, from a server that sees nothing but the machine's closure.",
-        example: "smb",
+          "How the guest reaches the store. `smb`: a server that sees nothing but the machine's closure, started by QEMU. " +
+          "`erofs`: a read-only image of the closure, made when the machine is built; the fastest. `virtiofs`: a confined " +
+          "virtiofsd. `9p`: QEMU itself; needs Debian's generic kernel, which is then the default.",
+        example: "erofs",
       }),
     },
+    vlans,
+    test: { nodeNumber },
+    sharedDirectories,
+    writableStore: mkOption({
+      type: t.bool,
+      default: false,
+      description:
+        "Whether the guest can write to its store: what it writes stays in the guest, in a layer above the shared store.",
+      example: true,
+    }),
+    writableStoreUseTmpfs: mkOption({
+      type: t.bool,
+      default: true,
+      description:
+        "Whether that layer is kept in memory, and so is empty at every start. Otherwise it is on the root disk.",
+      example: false,
+    }),
     ssh: {
       enable: mkOption({
         type: t.bool,
@@ -190,6 +222,7 @@ export const options = declareOptions({
       example: { virtualisation: { memorySize: 4096 } },
     }),
   },
+  networking: { primaryIPAddress },
   system: {
     build: {
       vm: mkOption({

@@ -31,10 +31,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { fail } from "../problems/index.ts";
-import { treeProgram } from "./argv.ts";
 import type { QmpClient } from "./qmp.ts";
 import { specOf } from "./running.ts";
 import { renderArgv } from "./template.ts";
+import { treeProgram } from "./tree-program.ts";
 
 /** QEMU's arguments with which a machine waits for a memory instead of booting. */
 export const awaitMemory: readonly string[] = ["-incoming", "defer"];

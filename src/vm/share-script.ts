@@ -4,10 +4,12 @@
  * smbd sees Samba's own tree, a state of its own, its log and the view of the store (store-view.ts); nothing else of the host, no
  * network, no other process. Nothing but SMB may be written to the connection, so all messages go to a file.
  */
-import { treeProgram } from "./argv.ts";
+
 import type { LaunchPaths } from "./launch-script.ts";
+import { shareBinds } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { hostPath, renderShell, type Template, word } from "./template.ts";
+import { treeProgram } from "./tree-program.ts";
 
 /** The text of `share.sh`. */
 export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
@@ -50,6 +52,6 @@ export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
 root=$OSMOD_SHARE_ROOT share=$OSMOD_SHARE_DATA runtime=$OSMOD_SHARE_RUNTIME
 exec 2>> "$runtime/smbd.log"
 read -r viewProcess < "$runtime/view.pid"
-${renderShell([...inView, ...confinement])}exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
+${renderShell([...inView, ...confinement])}${spec.sharedDirectories.length === 0 ? "" : shareBinds}exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
 `;
 }

@@ -40,14 +40,20 @@ export interface MachineSpec {
     /** Name by which the guest finds it: `/dev/disk/by-id/virtio-<serial>`. */
     readonly serial: string;
   } | null;
+  /** Disks beside the root. */
+  readonly drives: readonly Drive[];
   readonly network: {
     readonly macAddress: string;
+    /** What connects the guest to the world. */
+    readonly backend: "passt" | "slirp";
     /** Keep the guest from reaching the host and the world; forwarded ports still work. */
     readonly restrict: boolean;
     readonly forwardPorts: readonly ForwardPort[];
     /** More of the network device's options, each `key=value`. */
     readonly options: readonly string[];
   };
+  /** Virtual LANs, in the order of the guest's interfaces. */
+  readonly lans: readonly Lan[];
   readonly store: StoreShare;
   readonly sharedDirectories: readonly SharedDirectory[];
   /** systemd credentials that the guest is given: the file of the host each is read from. */
@@ -73,6 +79,17 @@ export interface MachineSpec {
   };
 }
 
+/** A disk beside the root. */
+export interface Drive {
+  /** Name by which the guest finds it: `/dev/disk/by-id/virtio-<serial>`. */
+  readonly serial: string;
+  /** An image that exists, or a size in MiB: an empty one for each run. */
+  readonly image: { readonly file: string } | { readonly size: number };
+  /** Further settings of `-drive` and of the device, by name. */
+  readonly driveOptions: Readonly<Record<string, string>>;
+  readonly deviceOptions: Readonly<Record<string, string>>;
+}
+
 /** A port of one side that leads to the other. */
 export interface ForwardPort {
   /** `host`: the host's port leads into the guest. `guest`: the guest's address and port lead to the host. */
@@ -89,8 +106,40 @@ export interface Credential {
   readonly source: string;
 }
 
-/** How the guest reaches the store: over SMB on a wire of its own. */
-export interface StoreShare {
+/** A virtual LAN that the machine is on. */
+export interface Lan {
+  readonly number: number;
+  /** Name of the guest's interface. */
+  readonly interface: string;
+  readonly address: string;
+  readonly macAddress: string;
+}
+
+/** How the guest reaches the store. */
+export type StoreShare = SmbShare | VirtiofsShare | NinePShare | ErofsImage;
+
+/** Over virtiofs. */
+export interface VirtiofsShare {
+  readonly transport: "virtiofs";
+  readonly tag: string;
+}
+
+/** Over 9p. */
+export interface NinePShare {
+  readonly transport: "9p";
+  readonly tag: string;
+}
+
+/** As a disk. */
+export interface ErofsImage {
+  readonly transport: "erofs";
+  /** The image, in the store. */
+  readonly image: string;
+  readonly serial: string;
+}
+
+/** Over SMB on a wire of its own. */
+export interface SmbShare {
   readonly transport: "smb";
   readonly macAddress: string;
   /** The wire's network. */
@@ -105,7 +154,11 @@ export interface StoreShare {
 export interface SharedDirectory {
   /** Name of the share. */
   readonly tag: string;
-  /** Path on the host. */
+  /** Path on the host; relative to the directory the machine is started in; a variable may stand at its beginning. */
   readonly source: string;
+  /** Path in the guest. */
+  readonly target: string;
   readonly readOnly: boolean;
+  /** 9p only. */
+  readonly securityModel: "none" | "passthrough" | "mapped-xattr" | "mapped-file";
 }

@@ -9,10 +9,10 @@
  * - Leases on files and directories let the guest keep what it has read: with `max_cached_dirs`, walking a tree of 7400
  *   entries a second time takes 1.4 s instead of 8, without a single request.
  */
-import type { StoreShare } from "./spec.ts";
+import type { SmbShare } from "./spec.ts";
 
 /** The wire and the share. */
-export const storeShare: StoreShare = {
+export const storeShare: SmbShare = {
   transport: "smb",
   macAddress: "52:54:00:12:34:57",
   network: "10.0.3.0/24",
@@ -63,7 +63,7 @@ export const storeMountOptions: readonly string[] = [
 export const directoryCacheTimeout = 65_000;
 
 /** The server's configuration. Its paths are those it sees in its own namespace. */
-export function smbConf(share: StoreShare): string {
+export function smbConf(share: SmbShare): string {
   const settings = (values: readonly (readonly [string, string])[]) =>
     values.map(([key, value]) => `  ${key} = ${value}\n`).join("");
   const stateDirectories = ["private dir", "pid directory", "lock directory", "state directory", "cache directory"];

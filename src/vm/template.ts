@@ -20,6 +20,14 @@ export interface Facts {
   readonly disk: string;
   /** `qcow2` or `raw`. */
   readonly diskFormat: string;
+  /** Image and format of each further disk (disks.ts), by its number. */
+  readonly [drive: `drive${number}` | `driveFormat${number}`]: string;
+  /** Path of each shared directory (shared-directories.ts), by its number. */
+  readonly [share: `share${number}`]: string;
+  /** Socket of the switch of each virtual LAN (networks.ts). */
+  readonly [lan: `vlan${number}`]: string;
+  /** The store's busybox. */
+  readonly busybox: string;
   /** Private directory of this run; holds sockets and logs. */
   readonly runtime: string;
   /** Process in whose namespace the view of the store is; known to the share's script only. */

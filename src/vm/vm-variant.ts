@@ -4,18 +4,16 @@
  * The machine's block devices do not exist in a virtual machine, so its `fileSystems` are replaced as a whole (and never even evaluated). The rest is what
  * QEMU's devices need: their drivers in the initrd, the wire to the store, the console.
  */
-import { define, defineModule, mkDefault, mkIf, mkMerge, mkVMOverride } from "../lib/index.ts";
+import { define, defineModule, mkDefault, mkIf, mkMerge, mkVMOverride, type Values } from "../lib/index.ts";
 import { buildLauncher, launcherTree, sambaTree } from "./launcher.ts";
 import type { Machine } from "./machine.ts";
 import { machineSpec } from "./machine-spec.ts";
+import { LAN_PREFIX, lansOf } from "./networks.ts";
+import { shareMounts, sharesOf } from "./shared-directories.ts";
 import { sshAccessModule } from "./ssh-access.ts";
-import {
-  directoryCacheTimeout,
-  storeModules,
-  storeMountOptions,
-  storePrefixLength,
-  storeShare,
-} from "./store-share.ts";
+import { directoryCacheTimeout, storePrefixLength, storeShare } from "./store-share.ts";
+import { buildStoreImage } from "./transports/erofs.ts";
+import { needsSmb, storeMount, transportModules } from "./transports/index.ts";
 
 /** Drivers of QEMU's devices beside the store's. */
 const deviceModules = ["virtio_blk", "virtio_rng"];
@@ -33,12 +31,21 @@ const coldPlug = [
   "-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=hvc*",
 ];
 
+const staysMounted = "[Unit]\nDefaultDependencies=no\n";
+
+/** Where the shared store is, and what is written above it, when the store is writable. */
+const READ_ONLY_STORE = "/nix/.ro-store";
+const WRITABLE_LAYER = "/nix/.rw-store";
+
 /** The module that makes a machine a virtual one. */
 export const vmVariant = defineModule<Machine>({
   key: "virtualisation/vm-variant",
   imports: [sshAccessModule],
-  config: ({ config, pkgs }) =>
-    define({
+  config: ({ config, pkgs }) => {
+    const smb = () =>
+      needsSmb(config.virtualisation.store.transport, Object.keys(config.virtualisation.sharedDirectories).length);
+    const lans = () => lansOf(config.virtualisation.vlans, config.virtualisation.test.nodeNumber);
+    return define({
       fileSystems: mkVMOverride(() => ({
         "/":
           config.virtualisation.diskImage === null
@@ -50,22 +57,36 @@ export const vmVariant = defineModule<Machine>({
                 autoFormat: true,
                 autoResize: true,
               },
-        "/nix/store": {
-          device: `//${storeShare.serverAddress}/${storeShare.shareName}`,
-          fsType: "cifs",
-          options: storeMountOptions,
-          neededForBoot: true,
-        },
+        ...storeMounts(config.virtualisation),
         ...config.virtualisation.fileSystems,
       })),
       swapDevices: mkVMOverride([]),
+      assertions: () => [
+        {
+          assertion:
+            config.virtualisation.store.transport !== "9p" || !/-cloud-/.test(config.system.build.kernelRelease),
+          message:
+            'virtualisation.store.transport is "9p", which the kernel of boot.kernelPackage does not have: use pkgs["linux-image-amd64"], or another transport.',
+        },
+      ],
       environment: {
         etc: {
           // Everything runs from the store: an attempt to unmount it at shutdown could only fail.
-          "systemd/system/nix-store.mount.d/50-stays.conf": { text: "[Unit]\nDefaultDependencies=no\n" },
+          "systemd/system/nix-store.mount.d/50-stays.conf": { text: staysMounted },
+          "systemd/system/nix-.ro\\x2dstore.mount.d/50-stays.conf": mkIf(() => config.virtualisation.writableStore, {
+            text: staysMounted,
+          }),
+          "systemd/system/nix-.rw\\x2dstore.mount.d/50-stays.conf": mkIf(() => config.virtualisation.writableStore, {
+            text: staysMounted,
+          }),
         },
       },
       boot: {
+        // The cloud kernel has no 9p.
+        kernelPackage: mkIf(
+          () => config.virtualisation.store.transport === "9p",
+          mkDefault(() => pkgs["linux-image-amd64"]!),
+        ),
         kernelParams: mkMerge([
           () => config.virtualisation.qemu.consoles.map((console) => `console=${console}`),
           ["panic=-1", "cryptomgr.notests", "random.trust_cpu=on"],
@@ -74,7 +95,7 @@ export const vmVariant = defineModule<Machine>({
         kernelModules: ["button", "evdev"],
         initrd: {
           kernelModules: mkMerge([
-            [...deviceModules, ...storeModules],
+            () => [...deviceModules, ...transportModules(config.virtualisation.store.transport, smb())],
             // The agent's port is there before its service starts.
             mkIf(() => config.virtualisation.qemu.guestAgent.enable, ["virtio_console"]),
           ]),
@@ -88,10 +109,17 @@ export const vmVariant = defineModule<Machine>({
               },
             },
           },
-          preDeviceCommands: `echo ${directoryCacheTimeout} > /sys/module/cifs/parameters/dir_cache_timeout`,
+          preDeviceCommands: mkIf(smb, `echo ${directoryCacheTimeout} > /sys/module/cifs/parameters/dir_cache_timeout`),
         },
       },
       networking: {
+        interfaces: () =>
+          Object.fromEntries(
+            lans().map((lan) => [
+              lan.interface,
+              define({ ipv4: { addresses: [{ address: lan.address, prefixLength: LAN_PREFIX }] } }),
+            ]),
+          ),
         // The store's wire was set up before anything else and must stay as it is.
         unmanagedInterfaces: [storeShare.macAddress],
         firewall: { trustedInterfaces: [storeShare.macAddress] },
@@ -105,6 +133,16 @@ export const vmVariant = defineModule<Machine>({
         qemuGuest: { enable: () => config.virtualisation.qemu.guestAgent.enable },
       },
       systemd: {
+        network: {
+          // The kernel counts the LANs' cards right after the first one, so the names are free.
+          links: () =>
+            Object.fromEntries(
+              lans().map((lan) => [
+                `10-${lan.interface}`,
+                define({ matchConfig: { MACAddress: lan.macAddress }, linkConfig: { Name: lan.interface } }),
+              ]),
+            ),
+        },
         services: {
           "getty@tty1": { enable: mkIf(() => !config.virtualisation.graphics, mkDefault(false)) },
           "systemd-udev-trigger": mkIf(() => !config.virtualisation.graphics, {
@@ -118,15 +156,51 @@ export const vmVariant = defineModule<Machine>({
           vm: mkVMOverride(() => {
             const { qemu, graphics } = config.virtualisation;
             const window = graphics ? [pkgs["qemu-system-gui"]!] : [];
-            const tree = launcherTree(pkgs, [qemu.package, pkgs["qemu-utils"]!, pkgs["seabios"]!, ...window]);
+            const tree = launcherTree(pkgs, [
+              qemu.package,
+              pkgs["qemu-utils"]!,
+              pkgs["seabios"]!,
+              pkgs["passt"]!,
+              ...window,
+            ]);
+            const { toplevel } = config.system.build;
+            const image =
+              config.virtualisation.store.transport === "erofs" ? buildStoreImage(pkgs, toplevel) : undefined;
             return buildLauncher(
               pkgs,
-              machineSpec(config, tree, (name, text) => pkgs.writeText(name, text)),
-              config.system.build.toplevel,
+              machineSpec(config, tree, (name, text) => pkgs.writeText(name, text), image),
+              toplevel,
               sambaTree(pkgs),
             );
           }),
         },
       },
-    }),
+    });
+  },
 });
+
+/** The store, shared directories, and the layer that makes the store writable. */
+function storeMounts({
+  store,
+  sharedDirectories,
+  writableStore,
+  writableStoreUseTmpfs,
+}: Values<Machine>["virtualisation"]) {
+  const shared = { ...storeMount(store.transport), neededForBoot: true };
+  const shares = shareMounts(store.transport, sharesOf(sharedDirectories));
+  if (!writableStore) return { "/nix/store": shared, ...shares };
+  return {
+    [READ_ONLY_STORE]: shared,
+    ...(writableStoreUseTmpfs
+      ? { [WRITABLE_LAYER]: { device: "tmpfs", fsType: "tmpfs", options: ["mode=0755"], neededForBoot: true } }
+      : {}),
+    "/nix/store": {
+      device: "overlay",
+      fsType: "overlay",
+      options: [`lowerdir=${READ_ONLY_STORE}`, `upperdir=${WRITABLE_LAYER}/upper`, `workdir=${WRITABLE_LAYER}/work`],
+      depends: [READ_ONLY_STORE, WRITABLE_LAYER],
+      neededForBoot: true,
+    },
+    ...shares,
+  };
+}

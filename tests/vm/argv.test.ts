@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { type Facts, type MachineSpec, qemuArgv, renderArgv } from "../../src/vm/index.ts";
 import { escapeQemuValue, qemuOption, repeated } from "../../src/vm/qemu-option.ts";
 import { type Part, renderShell, type Template, word } from "../../src/vm/template.ts";
-import { diskless, full, plain } from "./machines.ts";
+import { diskless, disks, erofs, full, networked, ninep, plain, shared, virtiofs } from "./machines.ts";
 
 const facts: Facts = {
   root: "/home/me/my store",
@@ -13,20 +13,38 @@ const facts: Facts = {
   accel: "kvm",
   disk: "/home/me/web.qcow2",
   diskFormat: "qcow2",
+  busybox: "/home/me/my store/nix/store/f-busybox/bin/busybox",
   runtime: "/run/user/1000/osmod-web-abcdef",
   netOptions: "",
   kernelParams: "",
   console: "terminal",
 };
 
+const sharePaths = { share0: "/run/user/1000/osmod-web-abcdef/xchg", share1: "/home/me/pro ject" };
+
 describe("QEMU's command line", () => {
   const machines: readonly (readonly [string, MachineSpec, Partial<Facts>])[] = [
     ["plain", plain, {}],
     ["full", full, { accel: "tcg", console: "plain", netOptions: ",hostfwd=tcp::2222-:22", kernelParams: " quiet" }],
     ["diskless", diskless, { root: "", accel: "tcg" }],
+    [
+      "disks",
+      disks,
+      {
+        drive0: "/run/user/1000/osmod-web-abcdef/empty0.qcow2",
+        driveFormat0: "qcow2",
+        drive1: "/home/me/da,ta.img",
+        driveFormat1: "raw",
+      },
+    ],
+    ["erofs", erofs, {}],
+    ["shared", shared, sharePaths],
+    ["virtiofs", virtiofs, sharePaths],
+    ["9p", ninep, sharePaths],
+    ["networked", networked, { vlan1: "/run/user/1000/lan,1", vlan7: "/run/user/1000/lan7" }],
   ];
   it.each(machines)("of the machine %s is as expected", async (name, spec, more) => {
-    const argv = renderArgv(qemuArgv(spec), { ...facts, ...more });
+    const argv = renderArgv(qemuArgv(spec), { ...facts, ...more } as Facts);
     await expect(`${argv.join("\n")}\n`).toMatchFileSnapshot(`expected/${name}.argv`);
   });
 
@@ -98,10 +116,18 @@ describe("a template as shell code", () => {
   });
 
   it("gives them for whole machines, under every condition", () => {
-    for (const spec of [plain, full, diskless]) {
+    const more = {
+      drive0: "/e,0",
+      driveFormat0: "qcow2",
+      drive1: "/d,1",
+      driveFormat1: "raw",
+      vlan1: "/v,1",
+      vlan7: "/v 7",
+    };
+    for (const spec of [plain, full, diskless, disks, erofs, virtiofs, ninep, networked]) {
       for (const accel of ["kvm", "tcg"] as const) {
         for (const console of ["terminal", "plain"] as const) {
-          const known = { ...facts, accel, console };
+          const known = { ...facts, ...sharePaths, ...more, accel, console };
           expect(inShell(qemuArgv(spec), known)).toEqual(renderArgv(qemuArgv(spec), known));
         }
       }

@@ -66,6 +66,11 @@ export class FakeStore {
     return readFileSync(this.#argv, "utf8").split("\0").slice(0, -1);
   }
 
+  /** The arguments that passt was started with. */
+  passtArgv(): string[] {
+    return readFileSync(`${this.#argv}.passt`, "utf8").split("\0").slice(0, -1);
+  }
+
   /** Wait until QEMU runs. */
   async running(): Promise<void> {
     for (let i = 0; i < 200 && !existsSync(this.#argv); i += 1) await new Promise((r) => setTimeout(r, 25));
@@ -110,11 +115,13 @@ case $program in
   unshare) echo ready ;;
   setpriv | flock) exec "$program" "$@" ;;
   bwrap) [ -z "$FAKE_NO_NAMESPACES" ] || { echo "bwrap: No permissions to create a new namespace" >&2; exit 1; } ;;
+  passt) printf '%s\\0' "$@" > "$FAKE_ARGV.passt" ;;
   qemu-img)
     case $1 in
       create)
         [ -z "$FAKE_FULL" ] || { printf half > "$5"; echo "qemu-img: $5: No space left on device" >&2; exit 1; }
-        printf 'QFI\\373\\0\\0\\0\\3%016d\\0\\0\\0\\0%b\\0\\0' 0 "$(printf '\\\\0%o\\\\0%o' $((\${6%M} / 16 % 256)) $((\${6%M} % 16 * 16)))" > "$5" ;;
+        printf 'QFI\\373\\0\\0\\0\\3%016d\\0\\0\\0\\0%b\\0\\0' 0 "$(printf '\\\\0%o\\\\0%o' $((\${6%M} / 16 % 256)) $((\${6%M} % 16 * 16)))" > "$5"
+        { head -c 68 /dev/zero; printf '\\0\\0\\0p'; head -c 64 /dev/zero; } >> "$5" ;;
       resize) printf '%s' "resized to $6" > "$5.resized" ;;
     esac ;;
   qemu-system-x86_64)

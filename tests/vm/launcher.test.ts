@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ownerLives, thisOwner } from "../../src/store/embedded/owner.ts";
 import { FakeStore, finish, launcherPath } from "./fake-store.ts";
-import { diskless, full, plain } from "./machines.ts";
+import { diskless, disks, erofs, full, networked, plain, shared } from "./machines.ts";
 
 let store: FakeStore;
 beforeEach(() => {
@@ -226,6 +226,161 @@ describe("the root disk", () => {
     expect((await store.run()).code).toBe(0);
     expect(readdirSync(store.work)).toEqual([]);
     expect(store.argv().some((a) => a.includes("virtio-blk"))).toBe(false);
+  });
+});
+
+describe("what a root disk remembers", () => {
+  const other = (work: string, spec: Partial<typeof plain>) => new FakeStore({ ...plain, disk: diskIn(work), ...spec });
+  const diskIn = (work: string, size = 1024) => ({ image: join(work, "web.qcow2"), size, serial: "root" });
+
+  it("is whose it is: another machine is told, and --fresh puts the image aside", async () => {
+    await store.run();
+    const stranger = other(store.work, { name: "mail" });
+    const { code, stderr } = await stranger.run();
+    expect(code).toBe(1);
+    expect(stderr).toContain("was made by the machine web, not by mail");
+    expect(stderr).toContain("--fresh");
+    expect((await stranger.run(["--fresh"])).stderr).toContain("web.qcow2.old");
+    expect((await stranger.run()).code).toBe(0);
+    expect((await stranger.run(["--fresh"])).stderr).toContain("web.qcow2.old-2");
+    stranger.remove();
+    expect(readdirSync(store.work).sort()).toEqual(["web.qcow2", "web.qcow2.old", "web.qcow2.old-2"]);
+  });
+
+  it("is not asked of the same machine built anew", async () => {
+    await store.run();
+    const rebuilt = other(store.work, { toplevel: plain.toplevel.replace("aaaa", "bbbb") });
+    expect((await rebuilt.run()).code).toBe(0);
+    rebuilt.remove();
+  });
+
+  it("is its size, too: a smaller one is refused, with the size to set", async () => {
+    await store.run();
+    const smaller = other(store.work, { disk: diskIn(store.work, 512) });
+    const { code, stderr } = await smaller.run();
+    smaller.remove();
+    expect(code).toBe(1);
+    expect(stderr).toContain("has 1024 MiB and the machine asks for 512");
+  });
+
+  it("survives being looked at by other programs, and an image of another form is told", async () => {
+    await store.run();
+    const image = join(store.work, "web.qcow2");
+    const bytes = readFileSync(image);
+    expect(bytes.toString("latin1")).toContain("osmd\0\0\0\x0bosmod 1 web");
+    writeFileSync(image, Buffer.from(bytes.toString("latin1").replace("osmod 1", "osmod 9"), "latin1"));
+    expect((await store.run()).stderr).toContain("another version of osmod (osmod 9 web)");
+  });
+
+  it("is not replaced while a machine runs on it", async () => {
+    const first = store.start([], { FAKE_QEMU: "sleep 30" });
+    await store.running();
+    const { code, stderr } = await store.run(["--fresh"]);
+    first.kill("SIGTERM");
+    await finish(first);
+    expect(code).toBe(1);
+    expect(stderr).toContain("in use");
+  });
+});
+
+describe("further disks", () => {
+  beforeEach(() => {
+    store.remove();
+    store = new FakeStore(disks);
+  });
+
+  it("are attached by serial, the empty ones made in the private directory", async () => {
+    writeFileSync(join(store.work, "da,ta.img"), "raw");
+    expect((await store.run()).code).toBe(0);
+    const drives = store.argv().filter((a) => a.startsWith("if=none"));
+    expect(drives[1]).toMatch(/file=.*\/empty0\.qcow2,format=qcow2,werror=report$/);
+    expect(drives[2]).toContain("/work dir/da,,ta.img,format=raw");
+    expect(store.argv()).toContain("virtio-blk-pci,drive=drive-empty0,serial=empty0");
+    expect(readdirSync(store.work).sort()).toEqual(["da,ta.img", "web.qcow2"]);
+  });
+
+  it("are named when they do not exist, before anything is made", async () => {
+    const { code, stderr } = await store.run();
+    expect(code).toBe(1);
+    expect(stderr).toContain("da,ta.img does not exist");
+    expect(readdirSync(store.work)).toEqual([]);
+  });
+});
+
+describe("shared directories", () => {
+  beforeEach(() => {
+    store.remove();
+    store = new FakeStore(shared);
+  });
+
+  it("must exist", async () => {
+    const { code, stderr } = await store.run();
+    expect(code).toBe(1);
+    expect(stderr).toContain("work dir/pro ject does not exist");
+  });
+
+  it("are listed for the server, with the directory for exchange", async () => {
+    mkdirSync(join(store.work, "pro ject"));
+    const child = store.start([], { FAKE_QEMU: "sleep 30" });
+    await store.running();
+    const [runtime = ""] = readdirSync(store.runtimeBase);
+    const list = readFileSync(join(store.runtimeBase, runtime, "shares"), "utf8");
+    child.kill("SIGTERM");
+    await finish(child);
+    expect(list).toBe(
+      `rw xchg ${join(store.runtimeBase, runtime, "xchg")}\nro project ${join(store.work, "pro ject")}\n`,
+    );
+  });
+});
+
+describe("a machine whose store is a disk", () => {
+  it("needs no namespaces", async () => {
+    store.remove();
+    store = new FakeStore(erofs);
+    expect((await store.run([], { FAKE_NO_NAMESPACES: "1" })).code).toBe(0);
+    expect(store.argv().find((a) => a.includes("store.erofs"))).toContain("readonly=on");
+  });
+});
+
+describe("the way to the world", () => {
+  beforeEach(() => {
+    store.remove();
+    store = new FakeStore(networked);
+  });
+
+  it("is passt, which leaves the host's loopback out and is told the forwarded ports", async () => {
+    const child = store.start([], { FAKE_QEMU: "sleep 30", QEMU_NET_OPTS: "hostfwd=udp::5353-:53" });
+    await store.running();
+    const [runtime = ""] = readdirSync(store.runtimeBase);
+    const ports = readFileSync(join(store.runtimeBase, runtime, "ports"), "utf8");
+    child.kill("SIGTERM");
+    const { stderr } = await finish(child);
+    const free = /port (\d+) of the host leads to port 22 of the guest/.exec(stderr)?.[1];
+    expect(ports).toBe(`tcp 127.0.0.1:8080 80\nudp 127.0.0.1:5353 53\ntcp 127.0.0.1:${free} 22\n`);
+    const passt = store.passtArgv();
+    expect(passt).toContain("--no-map-gw");
+    expect(passt.slice(passt.indexOf("--tcp-ports"))).toEqual([
+      "--tcp-ports",
+      "127.0.0.1/8080:80",
+      "--udp-ports",
+      "5353:53",
+      "--tcp-ports",
+      `${free}:22`,
+    ]);
+  });
+
+  it("takes no settings that only QEMU's own network has", async () => {
+    const { code, stderr } = await store.run([], { QEMU_NET_OPTS: "hostname=x,hostfwd=tcp::2222-:22" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("hostname=x");
+    expect(stderr).toContain("networkBackend");
+  });
+
+  it("has LANs whose switch is named at the start, and cables without one lead nowhere", async () => {
+    await store.run([], { OSMOD_VLAN_7: "/tmp/a,b" });
+    const lans = store.argv().filter((a) => a.startsWith("stream,id=vlan"));
+    expect(lans[0]).toMatch(/addr\.path=.*\/osmod-vlan-1,/);
+    expect(lans[1]).toContain("addr.path=/tmp/a,,b,");
   });
 });
 

@@ -18,7 +18,9 @@ export const plain: MachineSpec = {
   cpu: { cores: 1, model: null, accel: "auto" },
   memory: 1024,
   disk: { image: "./web.qcow2", size: 1024, serial: "root" },
-  network: { macAddress: "52:54:00:12:34:56", restrict: false, forwardPorts: [], options: [] },
+  drives: [],
+  network: { macAddress: "52:54:00:12:34:56", backend: "slirp", restrict: false, forwardPorts: [], options: [] },
+  lans: [],
   store: storeShare,
   sharedDirectories: [],
   credentials: [],
@@ -56,5 +58,57 @@ export const full: MachineSpec = {
   qemu: { ...plain.qemu, options: ["-device", "virtio-balloon-pci,id=b", "a word, with 'quotes' and $money"] },
 };
 
+/** A machine with disks beside its root. */
+export const disks: MachineSpec = {
+  ...plain,
+  drives: [
+    { serial: "empty0", image: { size: 512 }, driveOptions: { werror: "report" }, deviceOptions: {} },
+    {
+      serial: "data",
+      image: { file: "./da,ta.img" },
+      driveOptions: {},
+      deviceOptions: { physical_block_size: "4096" },
+    },
+  ],
+};
+
+/** Directories of the host that the guest mounts. */
+const shares: MachineSpec["sharedDirectories"] = [
+  { tag: "xchg", source: "$runtime/xchg", target: "/tmp/xchg", readOnly: false, securityModel: "none" },
+  { tag: "project", source: "./pro ject", target: "/srv/project", readOnly: true, securityModel: "none" },
+];
+
+/** A machine whose store is a disk. */
+export const erofs: MachineSpec = {
+  ...plain,
+  store: { transport: "erofs", image: `${path("i", "store-image")}/store.erofs`, serial: "store" },
+};
+
+/** A machine whose store comes over SMB with shared directories beside it. */
+export const shared: MachineSpec = { ...plain, sharedDirectories: shares };
+
+/** A machine whose store comes over virtiofs. */
+export const virtiofs: MachineSpec = { ...shared, store: { transport: "virtiofs", tag: "store" } };
+
+/** A machine whose store comes over 9p. */
+export const ninep: MachineSpec = { ...shared, store: { transport: "9p", tag: "store" } };
+
+/** A machine that reaches the world by passt, is reached by ports, and is on two LANs. */
+export const networked: MachineSpec = {
+  ...plain,
+  network: {
+    ...plain.network,
+    backend: "passt",
+    forwardPorts: [
+      { from: "host", proto: "tcp", host: { address: "127.0.0.1", port: 8080 }, guest: { address: "", port: 80 } },
+      { from: "host", proto: "tcp", host: { address: "", port: 0 }, guest: { address: "", port: 22 } },
+      { from: "guest", proto: "tcp", host: { address: "", port: 9000 }, guest: { address: "10.0.2.100", port: 9 } },
+    ],
+  },
+  lans: [
+    { number: 1, interface: "eth1", address: "192.168.1.3", macAddress: "52:54:00:13:01:03" },
+    { number: 7, interface: "eth2", address: "192.168.7.3", macAddress: "52:54:00:13:07:03" },
+  ],
+};
 /** A machine whose root is in memory, and which cannot be told anything. */
 export const diskless: MachineSpec = { ...plain, name: "diskless", disk: null, guestAgent: false };

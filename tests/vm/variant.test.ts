@@ -1,5 +1,6 @@
 /** The virtual machine's variant: what it changes of a machine, what it leaves alone, and what comes out as data. */
 import { describe, expect, it } from "vitest";
+import { mkForce } from "../../src/lib/index.ts";
 import { ProblemError } from "../../src/problems/index.ts";
 import { defineMachine, evalMachine, type MachineSpec, vmOf } from "../../src/vm/index.ts";
 import { stubPackages } from "../modules/support/rendered.ts";
@@ -34,7 +35,7 @@ describe("file systems", () => {
   it("of the machine are replaced as a whole", () => {
     const { host, vm } = evaluate();
     expect(Object.keys(host.config.fileSystems).sort()).toEqual(["/", "/data"]);
-    expect(Object.keys(vm.config.fileSystems).sort()).toEqual(["/", "/nix/store"]);
+    expect(Object.keys(vm.config.fileSystems).sort()).toEqual(["/", "/nix/store", "/tmp/shared", "/tmp/xchg"]);
     expect(vm.config.fileSystems["/"]).toMatchObject({
       device: "/dev/disk/by-id/virtio-root",
       fsType: "ext4",
@@ -54,7 +55,7 @@ describe("file systems", () => {
         },
       },
     });
-    expect(Object.keys(evaluate(broken).vm.config.fileSystems).sort()).toEqual(["/", "/nix/store"]);
+    expect(Object.keys(evaluate(broken).vm.config.fileSystems)).not.toContain("/broken");
   });
 
   it("have the store read-only from the share, before anything else runs", () => {
@@ -137,6 +138,140 @@ describe("the machine as data", () => {
       config: { virtualisation: { forwardPorts: [{ host: { port: 80800 }, guest: { port: 80 } }] } },
     });
     expect(catchError(() => evaluate(wrong).spec())).toBeInstanceOf(ProblemError);
+  });
+});
+
+describe("disks beside the root", () => {
+  const withDisks = (virtualisation: object) => evaluate(defineMachine({ config: { virtualisation } })).spec();
+
+  it("are found by serial numbers that follow from their place, or by the one that is said", () => {
+    const spec = withDisks({
+      emptyDiskImages: [
+        512,
+        { size: 64, driveConfig: { serial: "log" } },
+        { size: 8, driveConfig: { deviceExtraOpts: { serial: "s" } } },
+      ],
+      qemu: {
+        drives: [
+          { name: "data", file: "./data.img" },
+          { file: "/x.img", driveExtraOpts: { format: "raw" } },
+        ],
+      },
+    });
+    expect(spec.drives.map((drive) => drive.serial)).toEqual(["empty0", "log", "s", "data", "drive1"]);
+    expect(spec.drives[0]?.image).toEqual({ size: 512 });
+    expect(spec.drives[2]?.deviceOptions).toEqual({});
+  });
+
+  it.each([
+    ["a serial number that is there twice", [{ name: "a" }, { name: "a" }]],
+    ["the machine's own", [{ name: "root" }]],
+    ["one that does not fit", [{ name: "a-name-of-more-than-20-bytes" }]],
+  ])("may not have %s", (_, list) => {
+    const drives = list.map((drive) => ({ ...drive, file: "./x.img" }));
+    const error = catchError(() => withDisks({ qemu: { drives } }));
+    expect((error as ProblemError).has("drive-serial")).toBe(true);
+  });
+});
+
+describe("the store's transport", () => {
+  const over = (transport: "smb" | "erofs" | "virtiofs" | "9p", more: object = {}) =>
+    evaluate(defineMachine({ config: { virtualisation: { store: { transport }, ...more } } }));
+
+  it.each([
+    ["smb", "cifs"],
+    ["erofs", "erofs"],
+    ["virtiofs", "virtiofs"],
+    ["9p", "9p"],
+  ] as const)(
+    "%s mounts the store read-only, before anything else, and the shared directories",
+    (transport, fsType) => {
+      const { vm, spec } = over(transport);
+      expect(vm.config.fileSystems["/nix/store"]).toMatchObject({ fsType, neededForBoot: true });
+      expect(vm.config.fileSystems["/nix/store"]?.options).toContain("ro");
+      expect(vm.config.fileSystems["/tmp/xchg"]?.fsType).toBe(fsType === "erofs" ? "cifs" : fsType);
+      expect(vm.config.boot.initrd.kernelModules).toContain(fsType);
+      expect(spec().store.transport).toBe(transport);
+    },
+  );
+
+  it("9p takes Debian's generic kernel, and says so when the machine insists on another", () => {
+    expect(over("9p").vm.config.boot.kernelPackage.name).toBe("linux-image-amd64");
+    expect(over("smb").vm.config.boot.kernelPackage.name).toBe("linux-image-cloud-amd64");
+  });
+
+  it("may have a layer that can be written to above it", () => {
+    const { vm } = over("smb", { writableStore: true });
+    expect(vm.config.fileSystems["/nix/.ro-store"]?.fsType).toBe("cifs");
+    expect(vm.config.fileSystems["/nix/.rw-store"]?.fsType).toBe("tmpfs");
+    expect(vm.config.fileSystems["/nix/store"]).toMatchObject({ fsType: "overlay", neededForBoot: true });
+    const onDisk = over("smb", { writableStore: true, writableStoreUseTmpfs: false }).vm;
+    expect(Object.keys(onDisk.config.fileSystems)).not.toContain("/nix/.rw-store");
+  });
+
+  it("an image needs no SMB when nothing is shared", () => {
+    const alone = over("erofs", { sharedDirectories: mkForce({}) });
+    expect(alone.vm.config.boot.initrd.kernelModules).not.toContain("cifs");
+    expect(alone.spec().sharedDirectories).toEqual([]);
+  });
+});
+
+describe("shared directories", () => {
+  it("are mounted by the initrd, or when somebody looks where a mount of the machine's would hide them", () => {
+    const shared = {
+      a: { source: "./a", target: "/srv/a" },
+      b: { source: "$HOME/b", target: "/tmp/b", readOnly: false },
+    };
+    const { vm } = evaluate(defineMachine({ config: { virtualisation: { sharedDirectories: shared } } }));
+    expect(vm.config.fileSystems["/srv/a"]).toMatchObject({ neededForBoot: true, device: "//10.0.3.4/a" });
+    expect(vm.config.fileSystems["/srv/a"]?.options).toContain("ro");
+    expect(vm.config.fileSystems["/tmp/b"]).toMatchObject({ neededForBoot: false });
+    expect(vm.config.fileSystems["/tmp/b"]?.options).toEqual(expect.arrayContaining(["rw", "x-systemd.automount"]));
+  });
+
+  it("have names that every transport takes", () => {
+    const shared = { "a b": { source: "./a", target: "/srv/a" } };
+    const machine = evaluate(defineMachine({ config: { virtualisation: { sharedDirectories: shared } } }));
+    expect((catchError(() => machine.spec()) as ProblemError).has("shared-directory-name")).toBe(true);
+  });
+});
+
+describe("virtual LANs", () => {
+  it("are eth1, eth2, … with addresses that follow from the LAN and the node", () => {
+    const virtualisation = { vlans: [1, 7], test: { nodeNumber: 3 } };
+    const { vm, spec } = evaluate(defineMachine({ config: { virtualisation } }));
+    expect(vm.config.networking.primaryIPAddress).toBe("192.168.1.3");
+    expect(vm.config.networking.interfaces["eth2"]?.ipv4.addresses).toEqual([
+      { address: "192.168.7.3", prefixLength: 24 },
+    ]);
+    expect(spec().lans.map((lan) => lan.macAddress)).toEqual(["52:54:00:13:01:03", "52:54:00:13:07:03"]);
+  });
+
+  it("are named once", () => {
+    const machine = evaluate(defineMachine({ config: { virtualisation: { vlans: [1, 1] } } }));
+    expect((catchError(() => machine.spec()) as ProblemError).has("vlan-twice")).toBe(true);
+  });
+});
+
+describe("the way to the world", () => {
+  const over = (virtualisation: object) => evaluate(defineMachine({ config: { virtualisation } })).spec();
+
+  it("is passt unless settings of QEMU's own network are there", () => {
+    expect(over({}).network.backend).toBe("passt");
+    expect(over({ qemu: { networkingOptions: ["hostname=x"] } }).network.backend).toBe("slirp");
+  });
+
+  it("leads addresses of the guest's network to the host, if they are free there", () => {
+    const rule = (address: string) => ({
+      forwardPorts: [{ from: "guest", guest: { address, port: 9 }, host: { port: 9000 } }],
+    });
+    expect(over(rule("10.0.2.100")).network.forwardPorts).toHaveLength(1);
+    expect((catchError(() => over(rule("10.0.2.2"))) as ProblemError).has("forward-port-address")).toBe(true);
+  });
+
+  it("may lead any number of free ports into the guest", () => {
+    const free = { host: { port: 0 }, guest: { port: 80 } };
+    expect(over({ forwardPorts: [free, { ...free, guest: { port: 22 } }] }).network.forwardPorts).toHaveLength(2);
   });
 });
 

@@ -239,13 +239,35 @@ function escape(text: string): string {
   return text.replaceAll("\\", "\\134").replaceAll(" ", "\\040").replaceAll("\t", "\\011");
 }
 
+/** Packages that make, check and grow file systems of a type. */
+const toolsOf: { readonly [fsType: string]: string } = {
+  ext2: "e2fsprogs",
+  ext3: "e2fsprogs",
+  ext4: "e2fsprogs",
+  xfs: "xfsprogs",
+  btrfs: "btrfs-progs",
+  vfat: "dosfstools",
+  f2fs: "f2fs-tools",
+};
+
+/** What systemd needs for the file systems that it mounts itself; the initrd brings its own. */
+function toolsFor(all: readonly FileSystem[]): readonly string[] {
+  const used = all.filter(
+    (fs) => isOnDevice(fs) && !isInitrdMount(fs) && (fs.autoFormat || fs.autoResize || !fs.noCheck),
+  );
+  return [...new Set(used.map((fs) => toolsOf[fs.fsType]))].filter((name) => name !== undefined);
+}
+
 export default defineModule<Std>({
   key: "tasks/filesystems",
   options,
-  config: ({ config }) => {
+  config: ({ config, pkgs }) => {
     const all = () => Object.values(config.fileSystems);
     return define({
-      environment: { etc: { fstab: { text: () => fstab(all(), config.swapDevices) } } },
+      environment: {
+        systemPackages: () => toolsFor(all()).map((name) => pkgs[name]!),
+        etc: { fstab: { text: () => fstab(all(), config.swapDevices) } },
+      },
       assertions: () => [
         {
           assertion: all().some((fs) => fs.mountPoint === "/"),

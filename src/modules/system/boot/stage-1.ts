@@ -151,7 +151,10 @@ export function mountLine(fs: FileSystem): string {
   if (!isOnDevice(fs)) {
     const bind = fs.options.includes("bind") || fs.options.includes("rbind");
     const what = bind && device.startsWith("/") ? `/sysroot${device}` : device;
-    return `mount_other ${sh(what)} ${sh(fs.mountPoint)} ${sh(bind ? "none" : fs.fsType)} ${sh(mountOptions)}`;
+    // The layers of an overlay have to be there.
+    const layers = fs.options.flatMap((option) => /^(?:upperdir|workdir)=(.*)$/.exec(option)?.[1] ?? []);
+    const made = layers.length === 0 ? "" : `mkdir -p ${layers.map((path) => sh(`/sysroot${path}`)).join(" ")}; `;
+    return `${made}mount_other ${sh(what)} ${sh(fs.mountPoint)} ${sh(bind ? "none" : fs.fsType)} ${sh(mountOptions)}`;
   }
   const ext = /^ext[234]$/.test(fs.fsType);
   const flags = `-${ext ? "e" : ""}${fs.autoFormat ? "f" : ""}${ext && !fs.noCheck ? "c" : ""}${ext && fs.autoResize ? "g" : ""}`;

@@ -1,0 +1,105 @@
+/**
+ * The store over virtiofs: a virtiofsd for each directory, started by the launcher, that shares the guest's memory with QEMU.
+ *
+ * Each sees one directory and nothing else of the host: its own tree, the closure or the shared directory, and the folder of its
+ * socket. The server of the store is told to write nothing, and has everything mounted read-only as well. QEMU needs the guest's memory
+ * in a file that both map; `-m` of QEMU_OPTS can therefore not change its size.
+ */
+
+import { qemuOption } from "../qemu-option.ts";
+import type { MachineSpec } from "../spec.ts";
+import { hostPath, renderShell, type Template, word } from "../template.ts";
+import { treeProgram } from "../tree-program.ts";
+
+export const virtiofsFileSystem = { device: "store", fsType: "virtiofs", options: ["ro"] };
+
+export const virtiofsModules: readonly string[] = ["virtiofs"];
+
+/** Tags of what virtiofs serves, the store first. */
+function tagsOf(spec: MachineSpec): readonly string[] {
+  if (spec.store.transport !== "virtiofs") return [];
+  return [spec.store.tag, ...spec.sharedDirectories.map((one) => one.tag)];
+}
+
+/** QEMU's arguments for the memory, and a device for each directory. */
+export function virtiofsArgv(spec: MachineSpec): Template {
+  const tags = tagsOf(spec);
+  if (tags.length === 0) return [];
+  return [
+    word("-object"),
+    qemuOption("memory-backend-memfd", { id: "memory", size: `${spec.memory}M`, share: true }),
+    word("-machine"),
+    qemuOption(undefined, { "memory-backend": "memory" }),
+    ...tags.flatMap((tag) => [
+      word("-chardev"),
+      qemuOption("socket", { id: `fs-${tag}`, path: [{ hole: "runtime" }, `/fs/${tag}`] }),
+      word("-device"),
+      qemuOption("vhost-user-fs-pci", { chardev: `fs-${tag}`, tag }),
+    ]),
+  ];
+}
+
+/** Shell code that starts the servers and waits for their sockets; `tree` is virtiofsd's. */
+export function virtiofsStart(spec: MachineSpec, tree: string | undefined): string {
+  if (spec.store.transport !== "virtiofs" || tree === undefined) return "";
+  const confinement: Template = [
+    ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
+    // User 1000 there is the user who started the machine; as root virtiofsd would ask for rights that it has not.
+    ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "1000"].map((w) => word(w)),
+    word("--ro-bind"),
+    hostPath(`${tree}/usr`),
+    word("/usr"),
+    ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"].map((w) => word(w)),
+    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind"].map((w) => word(w)),
+    word({ hole: "runtime" }, "/fs"),
+    word("/fs"),
+    ...["--perms", "0755", "--dir", "/nix", "--perms", "0755", "--dir", "/nix/store"].map((w) => word(w)),
+  ];
+  const closure = `while read -r kind path target; do
+    case $kind in
+      link) set -- "$@" --symlink "$target" "$path" ;;
+      *) set -- "$@" --ro-bind "$root$path" "$path" ;;
+    esac
+  done < "$share/store-paths"`;
+  const storeServer = server(
+    spec.store.tag,
+    "/nix/store",
+    closure,
+    `--readonly --cache always --no-announce-submounts`,
+  );
+  const shareServers = spec.sharedDirectories.map(({ tag, readOnly }, index) =>
+    server(
+      tag,
+      "/shared",
+      `set -- "$@" ${readOnly ? "--ro-bind" : "--bind"} "$share${index}" /shared`,
+      `--cache never --allow-mmap ${readOnly ? "--readonly" : translate("squash-guest", 1000)}`,
+    ),
+  );
+  return `
+mkdir -m 0700 "$runtime/fs"
+${[storeServer, ...shareServers].join("")}for tag in ${[spec.store.tag, ...spec.sharedDirectories.map((one) => one.tag)].join(" ")}; do
+  tries=500
+  while [ ! -S "$runtime/fs/$tag" ]; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || die "virtiofsd did not start: $(cat "$runtime/log/virtiofsd-$tag")" "choose another virtualisation.store.transport"
+    usleep 20000
+  done
+done
+`;
+
+  /** One server in the background, without the launcher's locks. What it sees is put together in a shell of its own. */
+  function server(tag: string, directory: string, binds: string, options: string): string {
+    return `(
+  set --
+${renderShell(confinement)}  ${binds}
+  ulimit -n "$(ulimit -Hn)"
+  exec "$@" -- /usr/libexec/virtiofsd --socket-path /fs/${tag} --shared-dir ${directory} --sandbox none --rlimit-nofile 0 --log-level warn ${translate("squash-host", 0)} ${options}
+) < /dev/null > "$runtime/log/virtiofsd-${tag}" 2>&1 8>&- 9>&- &
+`;
+  }
+}
+
+/** Everybody of one side is root, or who started the machine, on the other. */
+function translate(kind: "squash-host" | "squash-guest", to: number): string {
+  return ["uid", "gid"].map((id) => `--translate-${id} ${kind}:0:${to}:4294967295`).join(" ");
+}
