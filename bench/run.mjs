@@ -5,6 +5,7 @@
  *     npm run bench -- --only warm,boot    some of it
  *     npm run bench -- --runs 5
  *     npm run bench -- --only store --mebibytes 64 --paths 1000      a quick look
+ *     npm run bench -- --only store --parts hash,upkeep              without fetching packages (unpack)
  *
  * Prints a table of medians and ratios and writes bench/results/latest.json. Absolute times differ from machine to
  * machine; the ratios are what to look at. A comparison whose tool is not installed is left out, and said to be.
@@ -20,10 +21,11 @@ const { values } = parseArgs({
     runs: { type: "string", default: "3" },
     mebibytes: { type: "string", default: "1024" },
     paths: { type: "string", default: "10000" },
+    parts: { type: "string", default: "hash,unpack,upkeep" },
   },
 });
 const runs = Number(values.runs);
-const sizes = { mebibytes: Number(values.mebibytes), paths: Number(values.paths) };
+const sizes = { mebibytes: Number(values.mebibytes), paths: Number(values.paths), parts: values.parts.split(",") };
 const suites = ["evaluate", "types", "warm", "store", "cold", "boot", "cache"];
 const chosen = values.only?.split(",") ?? suites;
 

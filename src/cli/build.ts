@@ -5,7 +5,7 @@ import { explainGone, requireFetchable } from "../packages/index.ts";
 import type { Derivation, Plan, Store } from "../store/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
 import { evaluateMachine } from "./evaluate.ts";
-import { showProgress } from "./progress.ts";
+import { showProgress, showWarnings } from "./progress.ts";
 import { chosenStore } from "./store-choice.ts";
 import { phase } from "./timing.ts";
 import type { Verb } from "./verbs.ts";
@@ -14,6 +14,8 @@ const options = {
   "out-link": { type: "string", short: "o", default: "result" },
   "no-out-link": { type: "boolean", default: false },
   "max-jobs": { type: "string", short: "j" },
+  timeout: { type: "string" },
+  "max-silent-time": { type: "string" },
   "dry-run": { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   store: { type: "string" },
@@ -23,8 +25,10 @@ const details = [
   "-o, --out-link NAME   the link to make, default ./result",
   "    --no-out-link     make no link, print the store path",
   "-j, --max-jobs N      builders at a time, default the number of CPUs; with --store nix, what nix.conf says",
+  "    --timeout N       stop a builder that takes more than N seconds",
+  "    --max-silent-time N  stop a builder that says nothing for N seconds",
   "    --store KIND      embedded, or nix: let the Nix that is installed build (default: OSMOD_STORE, else embedded)",
-  "    --dry-run         list what would be fetched and built, and do neither",
+  "    --dry-run         list what would be copied from caches, fetched and built, and do nothing",
   "    --json            with --dry-run: as JSON",
 ];
 
@@ -71,10 +75,16 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const parsed = parse(syntax(goal.verb), argv);
   if (parsed === undefined) return 0;
   const { values, positionals } = parsed;
-  const given = { signal, store: values.store, maxJobs: values["max-jobs"] };
+  const given = {
+    signal,
+    store: values.store,
+    maxJobs: values["max-jobs"],
+    timeout: values.timeout,
+    maxSilentTime: values["max-silent-time"],
+  };
   if (values["dry-run"]) {
     const { store, drv } = await evaluated(goal.attribute, positionals, given);
-    const plan = store.plan([drv]);
+    const plan = await store.planWithCaches([drv], { signal, onEvent: showWarnings() });
     phase("plan");
     process.stdout.write(values.json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
     return 0;
@@ -97,9 +107,11 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
 /** How to build. */
 export interface BuildOptions {
   readonly signal: AbortSignal;
-  /** What `--store` and `--max-jobs` said. */
+  /** What the options of these names said. */
   readonly store?: string | undefined;
   readonly maxJobs?: string | undefined;
+  readonly timeout?: string | undefined;
+  readonly maxSilentTime?: string | undefined;
 }
 
 /** A derivation of a machine, and where it lies. */
@@ -136,7 +148,11 @@ export async function realised(
   options: BuildOptions,
 ): Promise<Built> {
   const byNix = chosenStore(options.store) === "nix";
-  const maxJobs = jobs(options.maxJobs, byNix);
+  const limits = {
+    ...jobs(options.maxJobs, byNix),
+    ...seconds("timeout", options.timeout, "timeout"),
+    ...seconds("max-silent-time", options.maxSilentTime, "maxSilentTime"),
+  };
   const built = await evaluated(attribute, positionals, options);
   const { store, drv, lockFile } = built;
   const plan = store.plan([drv]);
@@ -146,7 +162,7 @@ export async function realised(
   if (!cached) requireFetchable(plan);
   const progress = showProgress(plan);
   try {
-    await store.realise([drv], { ...maxJobs, signal: options.signal, onEvent: progress.onEvent });
+    await store.realise([drv], { ...limits, signal: options.signal, onEvent: progress.onEvent });
   } catch (error) {
     if (cached && !options.signal.aborted) requireFetchable(store.plan([drv]));
     throw explainGone(error, lockFile);
@@ -163,16 +179,25 @@ function jobs(given: string | undefined, byNix: boolean): { maxJobs?: number } {
   return { maxJobs: wholeNumber("max-jobs", given, byNix ? 0 : 1) };
 }
 
+function seconds<K extends string>(option: string, given: string | undefined, key: K): { readonly [P in K]?: number } {
+  return given === undefined ? {} : ({ [key]: wholeNumber(option, given, 0) } as { [P in K]: number });
+}
+
 function planAsData(plan: Plan) {
   const list = (drvs: readonly Derivation[]) =>
     drvs.map((drv) => ({ name: drv.name, drvPath: drv.drvPath, outPath: drv.outPath }));
-  return { fetch: list(plan.fetch), build: list(plan.build), add: plan.add.map((source) => source.path) };
+  const copy = plan.copy ?? [];
+  return { copy, fetch: list(plan.fetch), build: list(plan.build), add: plan.add.map((source) => source.path) };
 }
 
 function planAsText(plan: Plan): string {
   const section = (title: string, paths: readonly string[]) =>
     paths.length === 0 ? [] : [`${paths.length} ${title}:`, ...paths.map((path) => `  ${basename(path)}`)];
   const lines = [
+    ...section(
+      "to copy from caches",
+      (plan.copy ?? []).map(({ path }) => path),
+    ),
     ...section(
       "to fetch",
       plan.fetch.map((drv) => drv.outPath),

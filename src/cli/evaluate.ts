@@ -10,13 +10,9 @@ import { dirname, join } from "node:path";
 import type { Evaluation } from "../lib/index.ts";
 import { hostSandbox, type PackageSet, type WithPackagesResult, withPackages } from "../packages/index.ts";
 import { defaultRoot, openNixStore, openStore, type Store } from "../store/index.ts";
-import { evalMachine, type Machine, vmOf } from "../vm/index.ts";
-import { loadMachine } from "./load.ts";
+import { evalMachine, LOCK_NAME, loadMachine, type Machine, vmOf } from "../vm/index.ts";
 import { chosenStore } from "./store-choice.ts";
 import { phase } from "./timing.ts";
-
-/** The lock's name, beside the machine's file. */
-export const LOCK_NAME = "osmod.lock.json";
 
 /** How to evaluate. */
 export interface EvaluateOptions {

@@ -23,6 +23,14 @@ export function showProgress(plan: Plan, stream: NodeJS.WriteStream = process.st
   return liveLine(total, new Set(plan.fetch.map((drv) => drv.drvPath)), stream);
 }
 
+/** Only a build's warnings: which caches, or paths of theirs, cannot be used, and why. */
+export function showWarnings(stream: NodeJS.WriteStream = process.stderr): Progress["onEvent"] {
+  const refused = new Set<string>();
+  return (event) => {
+    if (event.type === "cache-refused") sayOnce(refused, event, stream);
+  };
+}
+
 function plainLines(total: number, stream: NodeJS.WriteStream): Progress {
   let done = 0;
   const started = Date.now();

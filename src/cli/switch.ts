@@ -27,6 +27,7 @@ const options = {
   generation: { type: "string" },
   "list-generations": { type: "boolean", default: false },
   "dry-activate": { type: "boolean", default: false },
+  test: { type: "boolean", default: false },
   "max-jobs": { type: "string", short: "j" },
   json: { type: "boolean", default: false },
   store: { type: "string" },
@@ -47,6 +48,7 @@ const syntax = (action: SwitchAction): Syntax<typeof options> => ({
     "    --rollback          take the generation before the default one; nothing is built",
     "    --generation N      take that generation; nothing is built",
     "    --list-generations  list what the machine has been, and which of it the next start begins with",
+    "    --test              as osmod test: until the machine is started again",
     "    --dry-activate      only say which units would be stopped, restarted, reloaded, started",
     "-j, --max-jobs N        builders at a time",
     "    --store KIND        embedded or nix (default: OSMOD_STORE, else embedded)",
@@ -69,10 +71,11 @@ export const test: Verb = verb("test");
 /** At the next start. */
 export const boot: Verb = verb("boot");
 
-async function run(action: SwitchAction, argv: readonly string[], signal: AbortSignal): Promise<number> {
-  const parsed = parse(syntax(action), argv);
+async function run(given: SwitchAction, argv: readonly string[], signal: AbortSignal): Promise<number> {
+  const parsed = parse(syntax(given), argv);
   if (parsed === undefined) return 0;
   const { values, positionals } = parsed;
+  const action = values.test && given === "switch" ? "test" : given;
   const generation = values.generation === undefined ? undefined : wholeNumber("generation", values.generation, 1);
   if (values.disk !== undefined && values.vm === undefined && action !== "boot" && !values["list-generations"]) {
     fail({

@@ -60,6 +60,13 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     },
   ],
   [
+    "test",
+    {
+      summary: "run tests of machines; --interactive stops in between",
+      run: async () => (await import("./test.ts")).run,
+    },
+  ],
+  [
     "explain",
     {
       summary: "show where an option's value comes from, losers too",

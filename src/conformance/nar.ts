@@ -8,6 +8,7 @@ import { join } from "node:path";
 import {
   fixedPath,
   hashNar,
+  hashPath,
   narOfPath,
   narOfTree,
   sha256,
@@ -60,11 +61,13 @@ function compare({ name, tree: json, expected }: Case, place: string): string | 
   const memory = hashNar(narOfTree(tree));
   writeTree(tree, place);
   const disk = hashNar(narOfPath(place));
+  const lent = hashPath(place);
   const again = hashNar(narOfTree(treeOfNar(narOfPath(place))));
   const results: [string, string | number, string | number][] = [
     ["hash from memory", toSri(memory.hash), expected.narHash],
     ["size", memory.size, expected.narSize],
     ["hash from disk", toSri(disk.hash), expected.narHash],
+    ["hash from disk by one buffer", toSri(lent.hash), expected.narHash],
     ["hash of what was read back", toSri(again.hash), expected.narHash],
     ["source path", fixedPath(name, "recursive", memory.hash), expected.sourcePath],
   ];

@@ -22,6 +22,7 @@ import * as ca from "./security/ca.ts";
 import * as pam from "./security/pam.ts";
 import * as sudo from "./security/sudo.ts";
 import * as wrappers from "./security/wrappers.ts";
+import * as postgresql from "./services/databases/postgresql.ts";
 import * as firewall from "./services/networking/firewall.ts";
 import * as nftables from "./services/networking/nftables.ts";
 import * as sshd from "./services/networking/ssh/sshd.ts";
@@ -94,6 +95,7 @@ export interface Std {
     typeof getty.options.services &
     typeof sshd.options.services &
     typeof nginx.options.services &
+    typeof postgresql.options.services &
     typeof qemuGuestAgent.options.services;
   readonly swapDevices: typeof filesystems.options.swapDevices;
   readonly system: typeof activationScript.options.system &
@@ -155,6 +157,7 @@ export const standardModules: Module<Std> = defineModule<Std>({
     dbus.default,
     sshd.default,
     nginx.default,
+    postgresql.default,
     bash.default,
     ssh.default,
     editors.default,

@@ -73,4 +73,4 @@ export {
   textPath,
 } from "./path.ts";
 export { type DerivationSpec, type SourceSpec, StoreScope } from "./scope.ts";
-export type { BuildEvent, PathInfo, Plan, RealiseOptions, SandboxTool, Store } from "./store.ts";
+export type { BuildEvent, PathInfo, Plan, PlanOptions, RealiseOptions, SandboxTool, Store } from "./store.ts";

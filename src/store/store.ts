@@ -20,6 +20,11 @@ export interface Store {
   info(path: StorePath): PathInfo | undefined;
   /** What {@link realise} would do, in an order in which it could be done. */
   plan(targets: readonly StoreObject[]): Plan;
+  /**
+   * The same, with the store's caches asked what they have. What is wrong with one goes to `onEvent`. With Nix, whose
+   * caches only Nix knows, it is {@link plan}.
+   */
+  planWithCaches(targets: readonly StoreObject[], options?: PlanOptions): Promise<Plan>;
   /** Make the targets valid, and everything they refer to. Throws a `ProblemError` with all that failed. */
   realise(targets: readonly StoreObject[], options?: RealiseOptions): Promise<void>;
   /** The paths, and all that they refer to, sorted. Every path must be valid. */
@@ -52,7 +57,12 @@ export interface Plan {
   readonly fetch: readonly Derivation[];
   /** Sources that would be added. */
   readonly add: readonly Source[];
+  /** Paths that would be copied from caches, where they were asked. */
+  readonly copy?: readonly { readonly path: StorePath; readonly narSize: number }[];
 }
+
+/** How to plan. */
+export type PlanOptions = Pick<RealiseOptions, "signal" | "onEvent">;
 
 /** How to realise. */
 export interface RealiseOptions {
@@ -60,6 +70,10 @@ export interface RealiseOptions {
   readonly maxJobs?: number;
   /** Downloads at a time. Default: 8. */
   readonly maxFetches?: number;
+  /** Seconds that a builder may take; 0 is no limit. Default: none of ours; Nix has one in nix.conf. */
+  readonly timeout?: number;
+  /** Seconds that a builder may be silent; 0 is no limit. Default: as for `timeout`. */
+  readonly maxSilentTime?: number;
   /** Stops everything: builders are killed, nothing half-made becomes visible. */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: BuildEvent) => void;

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail } from "../problems/index.ts";
-import { QmpClient } from "./qmp.ts";
+import { QmpClient, type QmpEvent } from "./qmp.ts";
 
 /** How to start a machine. */
 export interface StartVmOptions {
@@ -40,6 +40,8 @@ export interface Vm extends AsyncDisposable {
   exited(): boolean;
   /** Run a command of QMP. */
   qmp(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  /** Call a function at every event of QMP; answers what ends that. */
+  onEvent(listener: (event: QmpEvent) => void): () => void;
   /** Press the power button and wait; a machine that does not heed it is ended after `seconds` (143 then). Resolves with the exit code. */
   shutdown(seconds?: number): Promise<number>;
   /** End the machine at once. Never throws; may be called at any time and any number of times. */
@@ -147,6 +149,11 @@ class StartedVm implements Vm {
   async qmp(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> {
     if (this.#client === undefined) throw new Error("not connected");
     return this.#client.command(command, args);
+  }
+
+  onEvent(listener: (event: QmpEvent) => void): () => void {
+    if (this.#client === undefined) throw new Error("not connected");
+    return this.#client.onEvent(listener);
   }
 
   async shutdown(seconds: number = POWER_OFF_SECONDS): Promise<number> {

@@ -135,17 +135,11 @@ function withName(args: readonly string[]): Promise<{ code: number | null; stdou
   if (process.getuid?.() !== 0) return osmod(...args);
   const passwd = join(home.home, "passwd");
   writeFileSync(passwd, `root:x:0:0::/root:/bin/sh\nordinary:x:${home.uid}:${home.uid}::${home.home}:/bin/sh\n`);
+  const bound =
+    'mount --bind "$1" /etc/passwd; id=$2; shift 2; exec setpriv --reuid $id --regid $id --clear-groups "$@"';
   const child = spawn(
     "unshare",
-    [
-      ...[
-        "--mount",
-        "sh",
-        "-c",
-        'mount --bind "$1" /etc/passwd; id=$2; shift 2; exec setpriv --reuid $id --regid $id --clear-groups "$@"',
-      ],
-      ...["sh", passwd, String(home.uid), process.execPath, home.main, ...args],
-    ],
+    ["--mount", "sh", "-c", bound, "sh", passwd, String(home.uid), process.execPath, home.main, ...args],
     { cwd: directory, env: home.environment(), stdio: "pipe" },
   );
   let [stdout, stderr] = ["", ""];

@@ -143,7 +143,7 @@ describe("osmod boot", () => {
     expect(await exitCode(vm)).toBe(0);
     const launcher = join(directory, "result/bin/run-shop-vm");
     const initOf = async (...args: string[]) =>
-      / init=([^ ']+)/.exec((await home.run(launcher, [...args, "--print-command"], { cwd: directory })).stdout)?.[1];
+      /init=([^ ']+)/.exec((await home.run(launcher, [...args, "--print-command"], { cwd: directory })).stdout)?.[1];
     const list = JSON.parse(
       (await home.osmod(["switch", "--list-generations", "--disk", "shop.qcow2", "--json"], { cwd: directory })).stdout,
     ) as { number: number; toplevel: string; isDefault: boolean }[];

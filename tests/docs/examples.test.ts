@@ -12,7 +12,7 @@ const CLAIM = /^(?<expression>[\w$].*); \/\/ (?<value>[[{"'\d].*|true|false)$/;
 
 const inDocuments = documents.flatMap((file) => fencesOf(file, "ts"));
 const inDocstrings = docstringExamples();
-const project = new UserProject("linked");
+const project = new UserProject("linked", { vitest: true });
 afterAll(() => project.remove());
 
 /** Each example in a folder of its own, so that what stands beside it is its own too. */

@@ -295,6 +295,30 @@ describe.skipIf(sandbox === undefined)("building", { timeout: 60_000 }, () => {
     expect(Math.max(...running)).toBe(3);
   });
 
+  it("stops builders that take too long or are silent too long, and says which", async () => {
+    const said = shell("said", "while true; do echo on; sleep 0.1; done & wait");
+    const silent = shell("silent", "sleep 100");
+    const failure = async (drv: Derivation, options: object): Promise<string> => {
+      const error = await store.realise([drv], options).catch((thrown) => thrown as ProblemError);
+      return renderProblems((error as ProblemError).problems).split("\n")[0] as string;
+    };
+    expect(await failure(said, { timeout: 1 })).toContain("the builder of said took more than 1 seconds");
+    expect(await failure(silent, { maxSilentTime: 1 })).toContain("the builder of silent said nothing for more than 1");
+    const error = await store.realise([silent], { timeout: 1 }).catch((thrown) => thrown as ProblemError);
+    expect((error as ProblemError).problems[0].code).toBe("builder-timed-out");
+    // No limit is none.
+    await store.realise([shell("quick", "sleep 1; echo 1 >$out")], { timeout: 0, maxSilentTime: 0 });
+  });
+
+  it("limits what a builder takes of the host", async () => {
+    const drv = shell("limits", "cat /proc/self/limits /proc/self/oom_score_adj >$out");
+    await store.realise([drv]);
+    const text = readFileSync(store.physical(drv.path), "utf8");
+    expect(Number(/^Max processes\s+(\d+)/m.exec(text)?.[1])).toBeLessThanOrEqual(8192);
+    expect(text).toMatch(/^Max core file size\s+0\s/m);
+    expect(text).toMatch(/^1000$/m);
+  });
+
   it("kills builders when asked to stop, with all they started, and leaves nothing", async () => {
     const marker = `sleep ${86_400 + (process.pid % 10_000)}`;
     const drv = shell("endless", `echo started; ${marker} & ${marker}; echo > $out`);

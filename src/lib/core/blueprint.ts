@@ -6,7 +6,7 @@
  */
 import { declarationShape } from "./declaration-problems.ts";
 import { collect, type Entry, type ModuleLike } from "./module.ts";
-import { GroupSchema, isTree } from "./schema.ts";
+import { type Declared, GroupSchema, isTree } from "./schema.ts";
 
 /** Collected modules with their schema. */
 export interface Prepared {
@@ -35,12 +35,13 @@ export class Blueprint {
   prepare(args: () => object): Prepared {
     if (this.#ready !== undefined) return this.#ready;
     const { entries, isStatic } = collect(this.modules, args, this.expectedClass);
-    const declared = entries.flatMap(({ fields, origin }) => {
+    const declared: Declared[] = [];
+    for (const { fields, origin } of entries) {
       const { options } = fields;
-      if (options === undefined) return [];
+      if (options === undefined) continue;
       if (!isTree(options)) throw declarationShape(undefined, origin, options);
-      return [{ tree: options, origin }];
-    });
+      declared.push({ tree: options, origin });
+    }
     const speaking = entries.filter(({ fields }) => speaks(fields));
     const prepared: Prepared = {
       schema: new GroupSchema(declared),

@@ -120,9 +120,12 @@ export abstract class Cell {
   }
 }
 
-/** The cells being computed, outermost first, and for each the definition whose thunk is running. */
-const active: (Cell | undefined)[] = [];
-const places: (Origin | undefined)[] = [];
+/**
+ * The cells being computed, outermost first, and for each the definition whose thunk is running. They have room for deep
+ * chains from the start: growing meanwhile would copy them over and over.
+ */
+const active: (Cell | undefined)[] = new Array<undefined>(maxNesting).fill(undefined);
+const places: (Origin | undefined)[] = new Array<undefined>(maxNesting).fill(undefined);
 let depth = 0;
 /** The weight of the cells being computed. */
 let nesting = 0;

@@ -4,7 +4,7 @@
  * `config.services.nginx` is an object with one member per option. A member is a getter that forces the option's node,
  * except where the value is plain data that merging could not surprise anyone with: then it is there already.
  */
-import { type Def, isGroup, member, setMember } from "./definition.ts";
+import { type Def, isGroup, member, setGetter, setMember } from "./definition.ts";
 import { Loc, showLoc } from "./loc.ts";
 import { OptionNode } from "./node.ts";
 import { Origin } from "./origin.ts";
@@ -112,8 +112,8 @@ export class GroupNode {
     this.#object = object;
     this.schema.children.forEach((schema, name) => {
       if (schema instanceof OptionSchema) this.#defineOption(object, name, schema);
-      else if (schema instanceof GroupSchema) define(object, name, () => this.group(name).object());
-      else define(object, name, () => this.#fail(schema, name));
+      else if (schema instanceof GroupSchema) setGetter(object, name, () => this.group(name).object());
+      else setGetter(object, name, () => this.#fail(schema, name));
     });
     if (this.scope.isFinal(this)) Object.freeze(object);
     return object;
@@ -131,7 +131,7 @@ export class GroupNode {
       if (this.scope.collecting) this.#tooEarly(name, get);
       return this.option(name).force();
     };
-    define(object, name, get);
+    setGetter(object, name, get);
   }
 
   /** The object was handed out early: put in what is plain data, and freeze it. @internal */
@@ -209,9 +209,9 @@ export class GroupNode {
     const view = {};
     this.#view = view;
     for (const [name, schema] of this.schema.children) {
-      if (schema instanceof OptionSchema) define(view, name, () => this.option(name).view());
-      else if (schema instanceof GroupSchema) define(view, name, () => this.group(name).view());
-      else define(view, name, () => this.#fail(schema, name));
+      if (schema instanceof OptionSchema) setGetter(view, name, () => this.option(name).view());
+      else if (schema instanceof GroupSchema) setGetter(view, name, () => this.group(name).view());
+      else setGetter(view, name, () => this.#fail(schema, name));
     }
     return Object.freeze(view);
   }
@@ -252,13 +252,9 @@ function mentions(parts: readonly Def[], { children }: GroupSchema): Map<string,
   return found;
 }
 
-function define(object: object, name: string, get: () => unknown): void {
-  Object.defineProperty(object, name, { enumerable: true, configurable: true, get });
-}
-
 function copyMember(object: object, from: object, name: string, read: () => unknown): void {
   const descriptor = Object.getOwnPropertyDescriptor(from, name);
   if (descriptor !== undefined && descriptor.get === undefined) {
     Object.defineProperty(object, name, { value: descriptor.value, enumerable: true, configurable: true });
-  } else define(object, name, read);
+  } else setGetter(object, name, read);
 }

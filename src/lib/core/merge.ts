@@ -4,7 +4,7 @@
 import { containsItself, maxNesting } from "./careful.ts";
 import { Cell } from "./cell.ts";
 import { applyChanges } from "./change.ts";
-import { type Def, peel, resolve, type Survivors, setMember } from "./definition.ts";
+import { type Def, peel, resolve, type Survivors, setGetter, setMember } from "./definition.ts";
 import { type Loc, showLoc } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { definitionType, optionUndefined, wrapperNesting } from "./problems.ts";
@@ -95,7 +95,7 @@ export function lazyMember(target: object, key: string, loc: Loc, context: Conte
     }
   }
   const cell = new ElementCell(loc, context, type, defs);
-  Object.defineProperty(target, key, { enumerable: true, configurable: true, get: () => cell.force() });
+  setGetter(target, key, () => cell.force());
 }
 
 /** The same for definitions whose wrappers are still on, conditions and all. */
@@ -108,7 +108,7 @@ export function rawMember(
   defs: readonly Def[],
 ): void {
   const cell = new RawElementCell(loc, context, type, defs);
-  Object.defineProperty(target, key, { enumerable: true, configurable: true, get: () => cell.force() });
+  setGetter(target, key, () => cell.force());
 }
 
 /** An element whose conditions are evaluated only when it is read. */

@@ -46,9 +46,11 @@ export class GroupSchema {
       }
       return;
     }
-    const first = new Map<string, Declared>();
-    const several = byName(declared, first);
-    first.forEach(({ tree, origin }, name) => {
+    // The map of who declares a name becomes the map of what it is, entry by entry: a second one of hundreds would have to grow again.
+    const first = children as Map<string, SchemaNode | Declared>;
+    const several = byName(declared, first as Map<string, Declared>);
+    first.forEach((place, name) => {
+      const { tree, origin } = place as Declared;
       const parts = several?.get(name);
       const child =
         parts === undefined

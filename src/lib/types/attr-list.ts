@@ -70,9 +70,9 @@ function entriesOf(at: At, element: Type, defs: readonly Def[]): readonly Entry[
             own.value,
             own.origin,
             undefined,
-            own.priority || from.priority,
+            own.priority ?? from.priority,
             own.base,
-            own.order || from.order,
+            own.order ?? from.order,
           );
           if (!saysNothing([entry])) names.set(entry, name);
         }

@@ -6,7 +6,7 @@
  * conditions are evaluated); what they are is not.
  */
 import { isList } from "../core/careful.ts";
-import { childDef, type Def, isGroup, member, peel, saysNothing } from "../core/definition.ts";
+import { childDef, type Def, isGroup, member, peel, saysNothing, setGetter } from "../core/definition.ts";
 import { schemaOf } from "../core/json-schema.ts";
 import { Loc } from "../core/loc.ts";
 import { ElementCell, lazyMember, mergePeeled, rawMember } from "../core/merge.ts";
@@ -110,7 +110,7 @@ export function addElement(list: unknown[], loc: Loc, at: At, element: Type, can
   }
   const cell = new ElementCell(loc, at.context, element, candidates);
   lazyLists.add(list);
-  Object.defineProperty(list, list.length, { enumerable: true, configurable: true, get: () => cell.force() });
+  setGetter(list, String(list.length), () => cell.force());
 }
 
 /** A set of named values, of which the names are known once the conditions of the values are. */

@@ -11,7 +11,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, lstatSync, openSync, readSync } from "node:fs";
 import { type Hash, type HashAlgo, isHashAlgo, parseHash, sameHash, toBase32 } from "../hash.ts";
-import { narOfPath } from "../nar/disk.ts";
+import { lentNarOfPath } from "../nar/disk.ts";
 import { type FixedMode, fixedPath, parseStorePath, type StorePath, textPathOfHash } from "../path.ts";
 
 /** A content address, taken apart. */
@@ -58,7 +58,7 @@ export function contentFollows(address: ContentAddress, place: string, narHash: 
   if (address.kind === "fixed" && address.mode === "recursive") {
     if (address.hash.algo === "sha256") return sameHash(address.hash, narHash);
     const hasher = createHash(address.hash.algo);
-    for (const chunk of narOfPath(place)) hasher.update(chunk);
+    for (const chunk of lentNarOfPath(place)) hasher.update(chunk);
     return sameHash(address.hash, { algo: address.hash.algo, bytes: hasher.digest() });
   }
   const stat = lstatSync(place);

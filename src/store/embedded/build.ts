@@ -20,6 +20,7 @@ import type { Derivation } from "../objects.ts";
 import { type StorePath, storeBaseName } from "../path.ts";
 import { builderEnvironment } from "./environment.ts";
 import { logFile } from "./layout.ts";
+import { LIMITS, limited, Patience, type TimeLimits } from "./limits.ts";
 import { LogFollower, lastLines } from "./log.ts";
 import { diskFull, sandboxUnavailable } from "./problems.ts";
 import { fixedCheck, type Made, publish } from "./publish.ts";
@@ -41,6 +42,8 @@ export interface BuildOptions {
   /** Called when the builder has ended well: the next may run while this one's outputs are hashed. */
   readonly ended?: () => void;
   readonly onLine?: (line: string) => void;
+  /** How long it may take. */
+  readonly time?: TimeLimits;
   /** Outputs to be made anew although they are valid. */
   readonly again?: ReadonlySet<StorePath>;
 }
@@ -121,11 +124,16 @@ async function run(state: State, drv: Derivation, argv: readonly string[], optio
   const log = openSync(file, "w", 0o644);
   const filter = openSync(`${state.layout.etc}/${FILTER}`, "r");
   const follower = options.onLine === undefined ? undefined : new LogFollower(file, options.onLine);
+  const patience = new Patience(file, options.time ?? {});
   try {
-    const [code, signal] = await supervise(argv, log, filter, options.signal).catch(notStarted);
+    const ending = AbortSignal.any([options.signal, patience.signal]);
+    const [code, signal] = await supervise(limited(argv), log, filter, ending).catch(notStarted);
     options.signal.throwIfAborted();
+    const timedOut = patience.problem(drv.name, file);
+    if (timedOut !== undefined) throw new ProblemError([timedOut]);
     if (code !== 0) throw new ProblemError([failure(state, drv, file, code, signal)]);
   } finally {
+    patience.stop();
     follower?.stop();
     // The builder could write to it, so it could also have made it a program that runs as its owner.
     fchmodSync(log, 0o644);
@@ -151,6 +159,7 @@ function tooLarge(): Problem {
 
 function failure(state: State, drv: Derivation, log: string, code: number | null, signal: string | null): Problem {
   const lines = lastLines(log, QUOTED_LINES);
+  if (lines[0]?.startsWith(`${LIMITS}: `) === true && /too long/i.test(lines[0])) return tooLarge();
   const isolation = isolationFailure(lines);
   if (isolation !== undefined) return sandboxUnavailable(isolation);
   if (lines.some((line) => line.includes("No space left on device")) || isFull(state.layout.root))
@@ -172,10 +181,12 @@ function exitText(code: number): string {
   return code > 128 ? `was killed by signal ${code - 128}` : `failed with exit code ${code}`;
 }
 
-/** Bubblewrap's own complaint, when it got no further than setting up. */
+/** Bubblewrap's own complaint, or that of what starts it, when it got no further than setting up. */
 function isolationFailure(lines: readonly string[]): string | undefined {
   const [first] = lines;
-  if (lines.length !== 1 || first === undefined || !first.startsWith("bwrap: ")) return undefined;
+  if (lines.length !== 1 || first === undefined) return undefined;
+  if (first.startsWith(`${LIMITS}: `)) return `it cannot be started (${first.slice(LIMITS.length + 2)})`;
+  if (!first.startsWith("bwrap: ")) return undefined;
   return first.startsWith("bwrap: execvp") ? undefined : first.slice("bwrap: ".length);
 }
 

@@ -44,10 +44,17 @@ export class Infos {
 
   /** What was registered, whether or not the object is there. Problem: `store-damaged`. */
   registered(path: StorePath): PathInfo | undefined {
-    if (!existsSync(infoFile(this.#layout, path))) return undefined;
+    const file = infoFile(this.#layout, path);
     const known = this.#read.get(path);
-    if (known !== undefined) return known;
-    const info = parse(path, readFileSync(infoFile(this.#layout, path), "utf8"));
+    if (known !== undefined) return existsSync(file) ? known : undefined;
+    let text: string;
+    try {
+      text = readFileSync(file, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+    const info = parse(path, text);
     this.#read.set(path, info);
     return info;
   }

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { ProblemError } from "../../problems/index.ts";
 import { originOf, type StoreObject } from "../objects.ts";
 import type { StorePath } from "../path.ts";
-import type { PathInfo, Plan, RealiseOptions, SandboxTool, Store } from "../store.ts";
+import type { PathInfo, Plan, PlanOptions, RealiseOptions, SandboxTool, Store } from "../store.ts";
 import { type Collected, type CollectOptions, collectGarbage } from "./collect.ts";
 import { durably, recover } from "./durable.ts";
 import { findPath } from "./find.ts";
@@ -14,8 +14,9 @@ import { type ImportOptions, importFrom } from "./import.ts";
 import { createLayout, defaultRoot, layoutOf, logFile } from "./layout.ts";
 import { COLLECTING } from "./locks.ts";
 import { type Optimised, type OptimiseOptions, optimise } from "./optimise.ts";
+import { planWithCaches } from "./plan.ts";
 import { interrupted, ioProblem } from "./problems.ts";
-import { type Caches, Realisation } from "./realise.ts";
+import { type Caches, Realisation, substituterFor } from "./realise.ts";
 import { type Repaired, type RepairOptions, repairStore } from "./repair.ts";
 import { addNamedRoot, addRoot, type Root, removeRoot, roots } from "./roots.ts";
 import { announceUse, type Running, running } from "./running.ts";
@@ -111,6 +112,11 @@ class Opened implements EmbeddedStore {
 
   plan(targets: readonly StoreObject[]): Plan {
     return planFor(targets, (path) => this.isValid(path));
+  }
+
+  async planWithCaches(targets: readonly StoreObject[], options: PlanOptions = {}): Promise<Plan> {
+    if (this.#caches.substituters.length === 0) return this.plan(targets);
+    return planWithCaches(this.#state, targets, substituterFor(this.#state, this.#caches, options));
   }
 
   async realise(targets: readonly StoreObject[], options: RealiseOptions = {}): Promise<void> {

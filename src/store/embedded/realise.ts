@@ -39,6 +39,23 @@ export interface Caches {
 /** Whoever repairs makes again what is damaged, and does not take somebody's word for it. */
 export const noCaches: Caches = { substituters: [], trustedPublicKeys: [] };
 
+/** Asks the caches, and tells of what is copied and of what cannot be used. Problem: `key-malformed`. */
+export function substituterFor(
+  state: State,
+  { substituters, trustedPublicKeys }: Caches,
+  options: Pick<RealiseOptions, "maxFetches" | "signal" | "onEvent">,
+): Substituter {
+  const { maxFetches = DEFAULT_FETCHES, signal = new AbortController().signal, onEvent } = options;
+  return new Substituter(state, {
+    caches: substituters,
+    trustedPublicKeys,
+    maxFetches,
+    signal,
+    onCopied: (path, from) => onEvent?.({ type: "substitute", path, from }),
+    onRefused: (from, problem) => onEvent?.({ type: "cache-refused", from, problem }),
+  });
+}
+
 /** One call of `realise`. */
 export class Realisation {
   readonly #state: State;
@@ -78,16 +95,9 @@ export class Realisation {
     this.#jobs = new Slots(options.maxJobs ?? availableParallelism());
     const maxFetches = options.maxFetches ?? DEFAULT_FETCHES;
     this.#fetches = new Slots(maxFetches);
-    if (caches.substituters.length === 0) return;
-    const { onEvent } = options;
-    this.#substituter = new Substituter(state, {
-      caches: caches.substituters,
-      trustedPublicKeys: caches.trustedPublicKeys,
-      maxFetches,
-      signal: this.#stop.signal,
-      onCopied: (path, from) => onEvent?.({ type: "substitute", path, from }),
-      onRefused: (from, problem) => onEvent?.({ type: "cache-refused", from, problem }),
-    });
+    if (caches.substituters.length > 0) {
+      this.#substituter = substituterFor(state, caches, { ...options, maxFetches, signal: this.#stop.signal });
+    }
   }
 
   /** Make the targets valid, or throw everything that went wrong. */
@@ -208,6 +218,7 @@ export class Realisation {
         signal: this.#stop.signal,
         again: this.#again,
         ended,
+        time: this.#options,
         ...(onEvent === undefined ? {} : { onLine: (line) => onEvent({ type: "log", drv, line }) }),
       }),
     );

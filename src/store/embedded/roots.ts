@@ -5,11 +5,12 @@
  * changes it: removing `./result` is all it takes to let go of what it held. A named root is a link in the store's own
  * directory, for what shall stay without a file of the user's.
  */
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { readdirSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
 import { fail } from "../../problems/index.ts";
 import { encodeBase32 } from "../base32.ts";
 import { compressHash, sha256 } from "../hash.ts";
+import { placeForLink, readLink, replaceLink } from "../links.ts";
 import { STORE_DIR, type StorePath } from "../path.ts";
 import { createLayout } from "./layout.ts";
 import { COLLECTING } from "./locks.ts";
@@ -28,17 +29,8 @@ export interface Root {
 
 /** Make `link` point to where `target` lies, and keep `target` while it does. */
 export function addRoot(state: State, link: string, target: StorePath): void {
-  const at = resolve(link);
-  const there = lstatSync(at, { throwIfNoEntry: false });
-  if (there !== undefined && !there.isSymbolicLink()) {
-    fail({
-      code: "root-occupied",
-      message: `${at} cannot become a link to ${target}: something else is there`,
-      fix: "Move it away, or choose another place for the link.",
-    });
-  }
+  const at = placeForLink(link, target);
   createLayout(state.layout);
-  mkdirSync(dirname(at), { recursive: true });
   const note = `${state.layout.gcroots}/${encodeBase32(compressHash(sha256(at).bytes))}`;
   if (readLink(note) !== at) {
     replaceLink(note, at);
@@ -125,26 +117,10 @@ function stillThere(state: State, target: StorePath): void {
   });
 }
 
-function replaceLink(link: string, target: string): void {
-  const temporary = `${link}.tmp-${process.pid}`;
-  rmSync(temporary, { force: true });
-  symlinkSync(target, temporary);
-  renameSync(temporary, link);
-}
-
 function listed(directory: string): string[] {
   try {
     return readdirSync(directory).filter((name) => !/\.tmp-\d+$/.test(name));
   } catch {
     return [];
-  }
-}
-
-function readLink(link: string | undefined): string | undefined {
-  if (link === undefined) return undefined;
-  try {
-    return readlinkSync(link);
-  } catch {
-    return undefined;
   }
 }

@@ -83,6 +83,12 @@ export class Substituter {
     return true;
   }
 
+  /** What {@link copy} would copy, or undefined when the caches do not have everything. */
+  async offered(paths: readonly StorePath[]): Promise<readonly NarInfo[] | undefined> {
+    const closure = await this.#closure(paths);
+    return closure && [...closure.values()].map((offer) => offer.info);
+  }
+
   /** What has to be copied for these, by path; undefined when a part of it is nowhere. */
   async #closure(paths: readonly StorePath[]): Promise<ReadonlyMap<StorePath, Offer> | undefined> {
     const found = new Map<StorePath, Offer>();

@@ -64,27 +64,34 @@ export interface VerifyOptions {
 /** Hash every registered path and look at everything else. Reads only. */
 export async function verifyStore(state: State, options: VerifyOptions = {}): Promise<Verification> {
   const paths = state.infos.all();
-  const pool = new HashPool();
+  const pool = new HashPool(options.signal);
   const findings: Finding[] = [];
   let [done, bytes] = [0, 0];
   try {
-    await Promise.all(
-      paths.map(async (path) => {
-        const finding = await examinePath(state, path, (place) => {
-          options.signal?.throwIfAborted();
-          return pool.hash(place);
-        });
-        if (finding !== undefined) findings.push(finding);
-        bytes += sizeOf(state, path);
-        options.onProgress?.(++done, paths.length, bytes);
-      }),
-    );
+    await several(paths, async (path) => {
+      const finding = await examinePath(state, path, async (place) => {
+        const digest = await pool.hash(place);
+        bytes += digest.narSize;
+        return digest;
+      });
+      if (finding !== undefined) findings.push(finding);
+      options.onProgress?.(++done, paths.length, bytes);
+    });
   } finally {
     await pool.close();
   }
-  findings.push(...danglingRoots(state), ...litter(state));
+  findings.push(...danglingRoots(state), ...litter(state, new Set(paths)));
   const order = (a: Finding, b: Finding) => (a.place < b.place ? -1 : 1);
   return { checked: paths.length, bytes, findings: findings.sort(order) };
+}
+
+/** Do something to each; enough at a time to keep the pool busy, and no more, because what waits takes memory. */
+async function several(paths: readonly StorePath[], work: (path: StorePath) => Promise<void>): Promise<void> {
+  const left = paths.values();
+  const worker = async (): Promise<void> => {
+    for (const path of left) await work(path);
+  };
+  await Promise.all(Array.from({ length: 256 }, worker));
 }
 
 /** What is wrong with one registered path, or undefined. */
@@ -95,7 +102,7 @@ export async function examinePath(
 ): Promise<Finding | undefined> {
   const found = await look(state, path, hash);
   // A collection may have taken it away meanwhile.
-  return state.infos.isRegistered(path) ? found : undefined;
+  return found !== undefined && state.infos.isRegistered(path) ? found : undefined;
 }
 
 async function look(
@@ -114,7 +121,6 @@ async function look(
     return damage("registration-broken", notesOf(error), infoFile(state.layout, path));
   }
   if (info === undefined) return undefined;
-  if (lstatSync(place, { throwIfNoEntry: false }) === undefined) return damage("path-missing");
   try {
     const { narHash, narSize } = await hash(place);
     if (narHash !== info.narHash) {
@@ -125,6 +131,7 @@ async function look(
     }
   } catch (error) {
     if ((error as Error).name === "AbortError") throw error;
+    if (lstatSync(place, { throwIfNoEntry: false }) === undefined) return damage("path-missing");
     // It changed while it was read, or holds what no archive can: that is not what was registered.
     if (error instanceof ProblemError || !isIoError(error)) return damage("path-damaged", [messageOf(error)]);
     return damage("path-unreadable", [messageOf(error)]);
@@ -142,14 +149,14 @@ function danglingRoots(state: State): Finding[] {
 }
 
 /** What lies in the store directory without being registered. */
-function litter(state: State): Finding[] {
+function litter(state: State, registered: ReadonlySet<StorePath>): Finding[] {
   const used = usedNow(state);
   const left = new Set(state.temporaries.left());
   const found: Finding[] = [...left].map((place) => ({ code: "temporary-left", litter: true, place, notes: [] }));
   for (const name of readdirSync(state.layout.store)) {
     const path = `${STORE_DIR}/${name}`;
     const place = `${state.layout.store}/${name}`;
-    if (name.startsWith(".tmp-") || used.has(path)) continue;
+    if (name.startsWith(".tmp-") || registered.has(path) || used.has(path)) continue;
     if (lstatSync(place, { throwIfNoEntry: false }) === undefined) continue;
     if (state.infos.isRegistered(path)) continue;
     found.push({ code: "object-unregistered", litter: true, place, notes: [] });
@@ -181,14 +188,6 @@ const WORDS: Readonly<Record<FindingCode, readonly [message: string, fix: string
   "object-unregistered": ["% lies in the store, and nobody registered it", COLLECT],
   "temporary-left": ["% was left by a process that is gone", COLLECT],
 };
-
-function sizeOf(state: State, path: StorePath): number {
-  try {
-    return state.infos.registered(path)?.narSize ?? 0;
-  } catch {
-    return 0;
-  }
-}
 
 function isIoError(error: unknown): boolean {
   return ["EIO", "EACCES", "EPERM"].includes((error as { code?: string }).code ?? "");

@@ -4,10 +4,22 @@
  * The calls are the synchronous ones. A package tree is thousands of small files, and each asynchronous call would cost
  * several times what the work itself does; whoever has other things to do takes a break between two chunks.
  */
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+} from "node:fs";
 import { fail } from "../../problems/index.ts";
+import type { Hash } from "../hash.ts";
 import { type ByteString, toBytes, toPath, toText } from "./bytes.ts";
-import { HEADROOM, NarBuffer, TOKENS } from "./encode.ts";
+import { NarBuffer, newChunk, TOKENS } from "./encode.ts";
+import { hashNar } from "./write.ts";
 
 /** The archive of what lies at `path`, in chunks. */
 export function narOfPath(path: string): Generator<Uint8Array, void> {
@@ -15,11 +27,26 @@ export function narOfPath(path: string): Generator<Uint8Array, void> {
 }
 
 /**
- * The same for whoever is done with a chunk before asking for the next: all chunks are in the same memory. Fresh memory
- * costs more than hashing it, the kernel clears every page of it.
+ * The same for whoever is done with a chunk before its memory's turn comes again: chunks lie in `lent`, one after the
+ * other, by default all in one place. Fresh memory costs more than hashing it, the kernel clears every page of it.
  */
-export function lentNarOfPath(path: string): Generator<Uint8Array, void> {
-  return archive(path, new NarBuffer(true));
+export function* lentNarOfPath(path: string, lent?: readonly Buffer[]): Generator<Uint8Array, void> {
+  if (lent !== undefined) return yield* archive(path, new NarBuffer(lent));
+  const own = spare ?? newChunk();
+  spare = undefined;
+  try {
+    yield* archive(path, new NarBuffer([own]));
+  } finally {
+    spare = own;
+  }
+}
+
+/** Memory of the last archive: most archives are so small that getting some for each would be half the work. */
+let spare: Buffer | undefined;
+
+/** Hash and size of the archive of what lies at `path`. */
+export function hashPath(path: string): { readonly hash: Hash; readonly size: number } {
+  return hashNar(lentNarOfPath(path));
 }
 
 function* archive(path: string, out: NarBuffer): Generator<Uint8Array, void> {
@@ -29,29 +56,37 @@ function* archive(path: string, out: NarBuffer): Generator<Uint8Array, void> {
   yield out.flush();
 }
 
-function* node(out: NarBuffer, path: ByteString, stat: Stats): Generator<Uint8Array, void> {
+/** What a directory says of an entry: little, but at no cost. */
+type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink">;
+type Entry = Kind & { readonly name: ByteString };
+
+function* node(out: NarBuffer, path: ByteString, kind: Kind): Generator<Uint8Array, void> {
   if (out.full) yield out.flush();
-  if (stat.isFile()) {
-    yield* file(out, path, stat);
-  } else if (stat.isDirectory()) {
+  if (kind.isFile()) {
+    // Nearly all files fit into what is left of the buffer, and are done without another generator.
+    const rest = beginFile(out, path);
+    if (rest !== undefined) yield* restOfFile(out, path, rest);
+  } else if (kind.isDirectory()) {
     out.raw(TOKENS.open);
     out.raw(TOKENS.directory);
-    for (const name of readdirSync(toPath(path), "latin1").sort()) {
-      const child = `${path}/${name}`;
-      const childStat = lstatSync(toPath(child));
+    for (const entry of entries(path)) {
+      const child = `${path}/${entry.name}`;
       if (out.full) yield out.flush();
       out.raw(TOKENS.entry);
-      out.string(Buffer.from(name, "latin1"));
+      out.latin1(entry.name);
       out.raw(TOKENS.node);
-      // Nearly all files fit into what is left of the buffer, and need no generator.
-      if (!fits(out, childStat)) yield* node(out, child, childStat);
-      else wholeFile(out, child, childStat);
+      if (out.full || !entry.isFile()) {
+        yield* node(out, child, entry);
+      } else {
+        const rest = beginFile(out, child);
+        if (rest !== undefined) yield* restOfFile(out, child, rest);
+      }
       if (out.full) yield out.flush();
       out.raw(TOKENS.close);
     }
     if (out.full) yield out.flush();
     out.raw(TOKENS.close);
-  } else if (stat.isSymbolicLink()) {
+  } else if (kind.isSymbolicLink()) {
     out.raw(TOKENS.open);
     out.raw(TOKENS.symlink);
     out.string(readlinkSync(toPath(path), "buffer"));
@@ -61,49 +96,69 @@ function* node(out: NarBuffer, path: ByteString, stat: Stats): Generator<Uint8Ar
   }
 }
 
-function fits(out: NarBuffer, stat: Stats): boolean {
-  return stat.isFile() && stat.size + HEADROOM <= out.room;
+/** The entries of a directory, in the order of their names' bytes. */
+function entries(path: ByteString): Entry[] {
+  return listed(path).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** A file that fits. */
-function wholeFile(out: NarBuffer, path: ByteString, stat: Stats): void {
-  head(out, stat);
-  if (stat.size > 0) {
-    const fd = openSync(toPath(path), "r");
-    try {
-      for (let left = stat.size; left > 0; ) left -= take(out, fd, left, path);
-    } finally {
-      closeSync(fd);
-    }
+function listed(path: ByteString): Entry[] {
+  try {
+    return readdirSync(toPath(path), { encoding: "latin1", withFileTypes: true });
+  } catch {
+    // Some file systems do not tell kinds. Node then looks at each entry itself, and finds none whose name is not ASCII.
+    const names = readdirSync(toPath(path), "latin1");
+    return names.map((name) => Object.assign(lstatSync(toPath(`${path}/${name}`)), { name }));
   }
-  out.pad(stat.size);
-  out.raw(TOKENS.close);
 }
 
-/** A file of any size. */
-function* file(out: NarBuffer, path: ByteString, stat: Stats): Generator<Uint8Array, void> {
-  head(out, stat);
-  if (stat.size > 0) {
-    const fd = openSync(toPath(path), "r");
-    try {
-      for (let left = stat.size; left > 0; ) {
-        if (out.full) yield out.flush();
-        left -= take(out, fd, left, path);
-      }
-    } finally {
-      closeSync(fd);
+/** A file that is larger than what was left of the buffer. */
+interface Rest {
+  readonly fd: number;
+  readonly size: number;
+  readonly left: number;
+}
+
+/** Write a file, or its beginning. Looking at it when it is open is one look less along its path. */
+function beginFile(out: NarBuffer, path: ByteString): Rest | undefined {
+  const fd = openSync(toPath(path), OPEN_FILE);
+  let rest: Rest | undefined;
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) special(path);
+    const { size } = stat;
+    out.raw(TOKENS.open);
+    out.raw((stat.mode & 0o100) === 0 ? TOKENS.regular : TOKENS.executable);
+    out.size(size);
+    let left = size;
+    while (left > 0 && !out.full) left -= take(out, fd, left, path);
+    if (left === 0 && !out.full) endFile(out, size);
+    else rest = { fd, size, left };
+  } finally {
+    if (rest === undefined) closeSync(fd);
+  }
+  return rest;
+}
+
+function* restOfFile(out: NarBuffer, path: ByteString, { fd, size, left }: Rest): Generator<Uint8Array, void> {
+  try {
+    while (left > 0) {
+      if (out.full) yield out.flush();
+      left -= take(out, fd, left, path);
     }
+  } finally {
+    closeSync(fd);
   }
   if (out.full) yield out.flush();
-  out.pad(stat.size);
+  endFile(out, size);
+}
+
+function endFile(out: NarBuffer, size: number): void {
+  out.pad(size);
   out.raw(TOKENS.close);
 }
 
-function head(out: NarBuffer, stat: Stats): void {
-  out.raw(TOKENS.open);
-  out.raw((stat.mode & 0o100) === 0 ? TOKENS.regular : TOKENS.executable);
-  out.size(stat.size);
-}
+/** A pipe that takes a file's place meanwhile does not hold us up, and a link is not followed. */
+const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Read straight into the buffer the archive is written through; contents are never copied. */
 function take(out: NarBuffer, fd: number, left: number, path: ByteString): number {

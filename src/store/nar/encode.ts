@@ -15,7 +15,7 @@
  */
 
 /** Large enough that per-chunk costs vanish, small enough for the second-level cache. */
-const CAPACITY = 256 * 1024;
+export const CHUNK_SIZE = 256 * 1024;
 
 /** More than any string but file contents takes: a name has at most 255 bytes, a target at most 4095. */
 export const HEADROOM = 8 * 1024;
@@ -33,25 +33,32 @@ export const TOKENS = {
   node: strings("node"),
 } as const;
 
+/** Memory for one chunk of an archive. */
+export function newChunk(): Buffer {
+  return Buffer.allocUnsafeSlow(CHUNK_SIZE);
+}
+
 /**
- * The buffer an archive is written through. What was handed out is never written again, unless the buffer is lent: then
- * a chunk is good until the next one is asked for, and an archive of any size takes no memory but this.
+ * The buffer an archive is written through. What was handed out is never written again, unless the memory is lent: then
+ * a chunk is good until its memory's turn comes again, and an archive of any size takes no other.
  */
 export class NarBuffer {
-  bytes: Buffer = Buffer.allocUnsafe(CAPACITY);
-  readonly #lent: boolean;
+  bytes: Buffer;
+  readonly #lent: readonly Buffer[];
+  #turn = 0;
   /** Where the next byte goes. */
   length = 0;
   /** Up to here it was handed out. */
   #flushed = 0;
 
-  constructor(lent = false) {
+  constructor(lent: readonly Buffer[] = []) {
     this.#lent = lent;
+    this.bytes = lent[0] ?? newChunk();
   }
 
   /** Bytes that fit. */
   get room(): number {
-    return CAPACITY - this.length;
+    return CHUNK_SIZE - this.length;
   }
 
   /** True when a few small strings might not fit any more; then {@link flush} first. */
@@ -62,10 +69,12 @@ export class NarBuffer {
   /** Hand out what was written since the last time. */
   flush(): Uint8Array {
     const chunk = this.bytes.subarray(this.#flushed, this.length);
-    if (this.#lent) {
+    if (this.#lent.length > 0) {
+      this.#turn = (this.#turn + 1) % this.#lent.length;
+      this.bytes = this.#lent[this.#turn] as Buffer;
       this.length = 0;
     } else if (this.full) {
-      this.bytes = Buffer.allocUnsafe(CAPACITY);
+      this.bytes = newChunk();
       this.length = 0;
     }
     this.#flushed = this.length;
@@ -83,6 +92,13 @@ export class NarBuffer {
     this.size(bytes.length);
     this.raw(bytes);
     this.pad(bytes.length);
+  }
+
+  /** Write a string of one character per byte that fits. */
+  latin1(text: string): void {
+    this.size(text.length);
+    this.length += this.bytes.write(text, this.length, "latin1");
+    this.pad(text.length);
   }
 
   /** Write the length in front of a string. */

@@ -1,7 +1,7 @@
 /**
  * NAR: the archive format whose hash is what the store knows a tree by.
  */
-export { narOfPath } from "./disk.ts";
+export { hashPath, narOfPath } from "./disk.ts";
 export { type NarSink, readNar, readNarStream, treeOfNar } from "./read.ts";
 export type { Directory, RegularFile, Symlink, Tree } from "./tree.ts";
 export { unpackNar, unpackNarStream, writeTree } from "./unpack.ts";

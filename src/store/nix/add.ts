@@ -4,7 +4,7 @@
 import { setImmediate } from "node:timers/promises";
 import { checkHash } from "../embedded/publish.ts";
 import { parseHash, sha256, toBase32, toSri } from "../hash.ts";
-import { narOfPath } from "../nar/disk.ts";
+import { hashPath, narOfPath } from "../nar/disk.ts";
 import { hashNar, narOfTree } from "../nar/write.ts";
 import type { Derivation, Source } from "../objects.ts";
 import type { RealiseOptions } from "../store.ts";
@@ -74,12 +74,13 @@ async function addSource(
     return addText(session, path, content.text, source.references.map((reference) => reference.path).sort());
   }
   const provided = await content.provide(options.signal);
-  const archive = () => (typeof provided === "string" ? narOfPath(provided) : narOfTree(provided));
+  const isPlace = typeof provided === "string";
   // Nix wants to know the size beforehand. Should the tree change in between, Nix finds another hash than the one named.
-  const { hash, size } = hashNar(archive());
+  const { hash, size } = isPlace ? hashPath(provided) : hashNar(narOfTree(provided));
   await setImmediate();
   const wanted = parseHash(content.narHash, "sha256");
   checkHash({ name: `the source ${source.name}`, hash: wanted, mode: "recursive" }, hash);
+  const archive = isPlace ? narOfPath(provided) : narOfTree(provided);
   const contentAddress = `fixed:r:sha256:${toBase32(hash)}`;
-  await session.add({ path, narHash: toSri(hash), narSize: size, references: [], contentAddress }, archive());
+  await session.add({ path, narHash: toSri(hash), narSize: size, references: [], contentAddress }, archive);
 }

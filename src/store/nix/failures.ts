@@ -5,6 +5,7 @@
  * are not known are quoted as they are: the list below is for codes that somebody acts on, not for completeness.
  */
 import { type Problem, problem } from "../../problems/index.ts";
+import { timedOut } from "../embedded/limits.ts";
 import type { Derivation } from "../objects.ts";
 import type { StorePath } from "../path.ts";
 import { failed } from "./command.ts";
@@ -20,6 +21,7 @@ const BUILDER =
   /builder for '([^']+\.drv)' (failed[^;\n]*|was [^;\n]*)|Cannot build '([^']+\.drv)'\.\s+Reason: builder (failed[^\n]*?)\.?(?:\n|$)/;
 const MISMATCH = /hash mismatch in fixed-output derivation '([^']+)':\s+(?:specified|wanted):\s+(\S+)\s+got:\s+(\S+)/;
 const FEATURES = /a '([^']+)' with features \{([^}]*)\} is required to build '([^']+)'/;
+const TIMEOUT = /building of '([^'!]+\.drv)[^']*' timed out after (\d+) seconds( of silence)?/;
 const CONSEQUENCE = /dependenc(?:y|ies) of derivation .* failed|^(?:error: )?build of .* failed|Reason: \d+ dependenc/;
 
 /** One problem for each thing that failed; at least one. */
@@ -56,6 +58,12 @@ function understand(message: string, context: FailureContext): Problem | undefin
       message: `${nameOf(path, context)} needs a ${system} with ${named}, and Nix knows none`,
       fix: "Name a machine with these features as `builders` in nix.conf, or, if this one has them, add them to its `system-features`.",
     });
+  }
+  const timeout = TIMEOUT.exec(message);
+  if (timeout !== null) {
+    const [, path = "", seconds, silence] = timeout;
+    const why = silence === undefined ? "took" : "said nothing for";
+    return timedOut(nameOf(path, context), `${why} more than ${seconds} seconds`);
   }
   const builder = BUILDER.exec(message);
   return builder === null

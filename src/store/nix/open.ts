@@ -72,6 +72,10 @@ class NixStore implements Store {
     return planFor(targets, (path) => valid.has(path));
   }
 
+  planWithCaches(targets: readonly StoreObject[]): Promise<Plan> {
+    return Promise.resolve(this.plan(targets));
+  }
+
   async realise(targets: readonly StoreObject[], options: RealiseOptions = {}): Promise<void> {
     const wanted = targets.map((target) => ({ target, paths: pathsOf(originOf(target) ?? target) }));
     const valid = this.#ask(wanted.flatMap(({ paths }) => paths));

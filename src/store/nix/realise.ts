@@ -61,6 +61,8 @@ async function build(
   });
   const args = ["--realise", "--log-format", "internal-json", "-v"];
   if (options.maxJobs !== undefined) args.push("--max-jobs", String(options.maxJobs));
+  if (options.timeout !== undefined) args.push("--timeout", String(options.timeout));
+  if (options.maxSilentTime !== undefined) args.push("--max-silent-time", String(options.maxSilentTime));
   const child = spawn("nix-store", [...args, ...drvs.map((drv) => drv.drvPath)], {
     env: { ...env },
     stdio: ["ignore", "ignore", "pipe"],

@@ -10,30 +10,20 @@
  *
  * is removed when a later build finds that the link is gone or points elsewhere.
  */
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { fail } from "../../problems/index.ts";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { encodeBase32 } from "../base32.ts";
 import { ioProblem } from "../embedded/problems.ts";
 import { compressHash, sha256 } from "../hash.ts";
+import { placeForLink, readLink, replaceLink } from "../links.ts";
 import type { StorePath } from "../path.ts";
 import { type NixEnvironment, nix } from "./command.ts";
 
 /** Make `link` lead to `target` and keep it. Problems: `root-occupied`, `nix-failed`, `store-not-writable`. */
 export function addNixRoot(env: NixEnvironment, root: string, link: string, target: StorePath): void {
-  const at = resolve(link);
-  const there = lstatSync(at, { throwIfNoEntry: false });
-  if (there !== undefined && !there.isSymbolicLink()) {
-    fail({
-      code: "root-occupied",
-      message: `${at} cannot become a link to ${target}: something else is there`,
-      fix: "Move it away, or choose another place for the link.",
-    });
-  }
-  mkdirSync(dirname(at), { recursive: true });
+  const at = placeForLink(link, target);
   if (root === "/") {
     // Nix refuses to replace a link that leads out of its store.
-    if (there !== undefined && !readlinkSync(at).startsWith("/nix/store/")) rmSync(at);
+    if (readLink(at)?.startsWith("/nix/store/") === false) rmSync(at);
     nix("nix-store", ["--realise", target, "--add-root", at, "--indirect"], env);
     return;
   }
@@ -52,25 +42,10 @@ export function addNixRoot(env: NixEnvironment, root: string, link: string, targ
 
 function removeStale(root: string, places: { readonly roots: string; readonly links: string }): void {
   for (const name of readdirSync(places.roots)) {
-    const link = read(`${places.links}/${name}`);
-    const target = read(`${places.roots}/${name}`);
-    if (link !== undefined && target !== undefined && read(link) === root + target) continue;
+    const link = readLink(`${places.links}/${name}`);
+    const target = readLink(`${places.roots}/${name}`);
+    if (link !== undefined && target !== undefined && readLink(link) === root + target) continue;
     rmSync(`${places.roots}/${name}`, { force: true });
     rmSync(`${places.links}/${name}`, { force: true });
-  }
-}
-
-function replaceLink(link: string, target: string): void {
-  const temporary = `${link}.tmp-${process.pid}`;
-  rmSync(temporary, { force: true });
-  symlinkSync(target, temporary);
-  renameSync(temporary, link);
-}
-
-function read(link: string): string | undefined {
-  try {
-    return readlinkSync(link);
-  } catch {
-    return undefined;
   }
 }

@@ -46,7 +46,7 @@ export interface Finished {
 export class UserProject {
   readonly folder: string;
 
-  constructor(osmod: "packed" | "linked", options: { readonly nodeTypes?: boolean } = {}) {
+  constructor(osmod: "packed" | "linked", options: { readonly nodeTypes?: boolean; readonly vitest?: boolean } = {}) {
     if (!existsSync(join(projectRoot, "dist/index.d.ts"))) throw new Error("dist is missing: run `npm run build`");
     this.folder = realpathSync(mkdtempSync(join(tmpdir(), "osmod-user-")));
     this.write("package.json", JSON.stringify({ name: "user", private: true, type: "module" }));
@@ -55,6 +55,7 @@ export class UserProject {
       this.#link("@types/node");
       this.#link("undici-types");
     }
+    if (options.vitest === true) this.#link("vitest");
     const installed = join(this.folder, "node_modules/osmod");
     if (osmod === "packed") writeTree(packedTree(), installed);
     else symlinkSync(projectRoot, installed);

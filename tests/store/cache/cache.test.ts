@@ -1,5 +1,5 @@
 /** Binary caches, written and read by the embedded store, by a real Nix, and by whoever wishes ill. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -258,6 +258,28 @@ describe.skipIf(sandbox === undefined)("binary caches", { timeout: 120_000 }, ()
       expect(copied.sort()).toEqual(closure);
       expect(events.every((event) => event.type === "substitute")).toBe(true);
       expect(asked.filter((path) => path.endsWith(".narinfo"))).toHaveLength(closure.length);
+    });
+
+    it("are asked by a plan, of the targets first, then of what those are made from", async () => {
+      const store = emptyStore([cache], [keys.public]);
+      const plan = await store.planWithCaches([top]);
+      expect(plan).toMatchObject({ build: [], fetch: [], add: [] });
+      expect(plan.copy?.map(({ path }) => path)).toEqual(closure);
+      expect(plan.copy?.find(({ path }) => path === top.path)?.narSize).toBe(builder.info(top.path)?.narSize);
+      expect(existsSync(store.root)).toBe(false);
+
+      const part = damagedCache((directory) => rmSync(narinfoOf(directory, top.path)));
+      const rest = await emptyStore([part], [keys.public]).planWithCaches([top]);
+      expect(rest.build.map((drv) => drv.name)).toEqual(["top"]);
+      expect(rest.fetch).toEqual([]);
+      expect(rest.copy?.map(({ path }) => path.slice(44)).sort()).toEqual(["download", "inner", "note"]);
+
+      const refused: BuildEvent[] = [];
+      const none = emptyStore([cache], []);
+      const own = await none.planWithCaches([top], { onEvent: (event) => refused.push(event) });
+      expect(own.build.map((drv) => drv.name)).toEqual(["inner", "top"]);
+      expect(own.copy?.map(({ path }) => path.slice(44))).toEqual(["download"]);
+      expect(refused.map((event) => event.type)).toContain("cache-refused");
     });
 
     it("are done without, and say why, when they are not trusted or not there", async () => {

@@ -4,7 +4,16 @@
  * What a unit says about its own change (`restartIfChanged`, `stopIfChanged`, `reloadIfChanged`, `restartTriggers`,
  * `reloadTriggers`) is heeded. Packaged units know nothing of all that; here it is said for them.
  */
-import { type Defs, declareOptions, define, defineModule, mapAttrs, mkOption, t } from "../../../../lib/index.ts";
+import {
+  type Defs,
+  declareOptions,
+  define,
+  defineModule,
+  mapAttrs,
+  mkOption,
+  mkOrder,
+  t,
+} from "../../../../lib/index.ts";
 import type { Std } from "../../../index.ts";
 import { derivationType } from "../../../types.ts";
 import { listPrograms, switchScript } from "./script.ts";
@@ -105,7 +114,8 @@ export default defineModule<Std>({
   options,
   config: ({ config, pkgs }) =>
     define({
-      environment: { extraSetup: listPrograms },
+      // Whatever else is done to the tree is done before.
+      environment: { extraSetup: mkOrder(10_000, listPrograms) },
       system: {
         switch: {
           unitFiles: mapAttrs(packagedUnitFiles, (_, files) => define<Defs<typeof unitFileOptions>>(files)),

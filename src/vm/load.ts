@@ -9,7 +9,6 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createJiti } from "jiti";
 import { type AnyModule, isModule } from "../lib/index.ts";
 import { fail } from "../problems/index.ts";
 
@@ -52,7 +51,9 @@ async function importFile(file: string): Promise<unknown> {
   const root = new URL("../", import.meta.url);
   const door = (name: string) => fileURLToPath(new URL(name, root));
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const doors = ["lib", "modules", "packages", "store", "vm"];
+  const doors = ["lib", "modules", "packages", "store", "testing", "vm"];
+  // Only who loads a file needs a compiler.
+  const { createJiti } = await import("jiti");
   const jiti = createJiti(import.meta.url, {
     alias: {
       ...Object.fromEntries(doors.map((name) => [`osmod/${name}`, door(`${name}/index.${extension}`)])),
