@@ -14,6 +14,7 @@ import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts"
 import { generationChoice } from "./generation-choice.ts";
 import {
   chooseForwards,
+  endPasst,
   fixedForwards,
   freeForwards,
   lanChoice,
@@ -378,6 +379,7 @@ finish() {
   trap - EXIT
   [ -z "$terminal_state" ] || stty "$terminal_state" 2> /dev/null
   [ -z "$view" ] || kill $view 2> /dev/null
+  ${endPasst}
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$keeping" ] || rm -f "$keeping"
   exit "$status"
