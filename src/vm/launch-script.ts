@@ -14,6 +14,7 @@ import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts"
 import { generationChoice } from "./generation-choice.ts";
 import {
   chooseForwards,
+  endPasst,
   fixedForwards,
   freeForwards,
   lanChoice,
@@ -378,6 +379,7 @@ finish() {
   trap - EXIT
   [ -z "$terminal_state" ] || stty "$terminal_state" 2> /dev/null
   [ -z "$view" ] || kill $view 2> /dev/null
+  ${endPasst}
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$keeping" ] || rm -f "$keeping"
   exit "$status"
@@ -431,6 +433,8 @@ if [ -d "$running" ] && [ -w "$running" ]; then
   boot=$(head -c 8 /proc/sys/kernel/random/boot_id)
   keeping=$running/vm.$$.$start.\${namespace:-0}.\${boot:-0}.1
   printf '%s\\n' "\${share#"$root"}" | sed 's,^\\(/nix/store/[^/]*\\)/.*,\\1,' > "$keeping" || keeping=
+  # What a machine was switched to before it was put to sleep.
+  [ -z "$keeping" ] || [ -z "\${OSMOD_MORE_STORE_PATHS:-}" ] || awk '{ print $2 }' "$OSMOD_MORE_STORE_PATHS" >> "$keeping"
 fi
 for claim in "$root/nix/var/osmod/locks/collecting."*; do
   owner=\${claim##*/collecting.}

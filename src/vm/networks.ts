@@ -259,6 +259,12 @@ export function lanEscapes({ lans }: MachineSpec): string {
     .join("");
 }
 
+/** Shell code for the end: a passt that QEMU never came to would wait for ever. */
+export const endPasst = `if [ -s "$runtime/passt.pid" ]; then
+    passt=$(cat "$runtime/passt.pid")
+    ! grep -q "$runtime/passt" "/proc/$passt/cmdline" 2> /dev/null || kill "$passt" 2> /dev/null
+  fi`;
+
 /** Shell code that starts passt. It ends when QEMU does; it confines itself, to no files and a few system calls. */
 export function passtStart(spec: MachineSpec): string {
   if (!usesPasst(spec)) return "";

@@ -63,8 +63,7 @@ export const vmVariant = defineModule<Machine>({
       swapDevices: mkVMOverride([]),
       assertions: () => [
         {
-          assertion:
-            config.virtualisation.store.transport !== "9p" || !/-cloud-/.test(config.system.build.kernelRelease),
+          assertion: config.virtualisation.store.transport !== "9p" || !/-cloud-/.test(config.boot.kernelPackage.name),
           message:
             'virtualisation.store.transport is "9p", which the kernel of boot.kernelPackage does not have: use pkgs["linux-image-amd64"], or another transport.',
         },

@@ -263,16 +263,23 @@ function answer(text: string, servers: Server[]): Promise<number> {
   });
 }
 
-function ask(port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.setTimeout(60_000, () => socket.destroy(new Error("no answer")));
-    socket.on("error", reject);
-    socket.once("data", (chunk: Buffer) => {
-      resolve(chunk.toString());
-      socket.destroy();
+/** What a port of the host says; asked again until somebody in the guest listens. */
+async function ask(port: number): Promise<string> {
+  for (let attempt = 0; attempt < 60; attempt += 1) {
+    const text = await new Promise<string>((resolve) => {
+      const socket = connect(port, "127.0.0.1");
+      let heard = "";
+      socket.setTimeout(10_000, () => socket.destroy());
+      socket.on("data", (chunk: Buffer) => {
+        heard += chunk.toString();
+      });
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(heard));
     });
-  });
+    if (text !== "") return text;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error(`nobody answers on port ${port}`);
 }
 
 /** What the guest hears at an address. Whoever says something does so at once. */
