@@ -4,6 +4,7 @@
  * Test runners print an error's message and little else, so the message is the rendered problem: the command, what it said, the unit's
  * journal, the console's last lines.
  */
+import { stripVTControlCharacters } from "node:util";
 import { type Problem, ProblemError, type ProblemInput, problem, renderProblem } from "../problems/index.ts";
 
 /** A problem of a machine under test. */
@@ -21,12 +22,7 @@ const LINES = 20;
 
 /** A title and the last lines of a text, as notes; nothing for an empty text. */
 export function excerpt(title: string, text: string): readonly string[] {
-  const lines = text
-    .replaceAll("\r", "")
-    // Colours and cursor movements of the console.
-    .replaceAll(/\u001b\[[0-9;?]*[A-Za-z]/g, "")
-    .trimEnd()
-    .split("\n");
+  const lines = stripVTControlCharacters(text).replaceAll("\r", "").trimEnd().split("\n");
   if (lines.length === 1 && lines[0]?.trim() === "") return [];
   return [`${title}:`, ...lines.slice(-LINES).map((line) => `    ${line}`)];
 }

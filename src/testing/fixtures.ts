@@ -1,3 +1,4 @@
+// biome-ignore-all lint/correctness/noEmptyPattern: vitest reads from a fixture's pattern which others it needs.
 /**
  * Machines as fixtures of a test runner.
  *
@@ -36,7 +37,7 @@ export function machineFixtures<N extends string>(
   let booting: Promise<GuestMachines<N>> | undefined;
   let users = 0;
   const fixture = (name: N): MachineFixtures<N>[N] => [
-    // biome-ignore lint/correctness/noEmptyPattern: vitest reads from this pattern which other fixtures are needed.
+    // oxlint-disable-next-line no-empty-pattern
     async ({}, use) => {
       users += 1;
       booting ??= bootMachines(machines, options).then(async (booted) => {

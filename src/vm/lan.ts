@@ -31,6 +31,8 @@ interface Port {
  * A virtual Ethernet segment.
  *
  * @example
+ * import { startVm, VirtualLan } from "osmod/vm";
+ *
  * const lan = await VirtualLan.listen("/run/user/1000/test/vlan1");
  * const web = await startVm({ launcher: "./result-web/bin/run-web-vm", env: { OSMOD_VLAN_1: await lan.attach("web") } });
  * lan.block("web");   // its cable is pulled

@@ -36,7 +36,7 @@ describe("a failure", () => {
   });
 
   it("quotes the end of what a console showed, without its colours", () => {
-    const text = Array.from({ length: 30 }, (_, i) => `\u001b[0;32mline ${i}\u001b[0m\r\n`).join("");
+    const text = Array.from({ length: 30 }, (_, i) => `\u001bM\u001b[0;32mline ${i}\u001b[0m\r\n`).join("");
     const [title, ...lines] = excerpt("the console ends with", text);
     expect(title).toBe("the console ends with:");
     expect(lines).toHaveLength(20);
