@@ -39,13 +39,6 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     },
   ],
   [
-    "test",
-    {
-      summary: "like switch, until the machine is started again",
-      run: async () => (await import("./switch.ts")).test,
-    },
-  ],
-  [
     "boot",
     {
       summary: "build the machine and let the next start of a virtual machine begin with it",
@@ -62,8 +55,8 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   [
     "test",
     {
-      summary: "run tests of machines; --interactive stops in between",
-      run: async () => (await import("./test.ts")).run,
+      summary: "run tests of machines (*.test.ts); of a machine's file: switch until it is started again",
+      run: async () => (await import("./test-or-switch.ts")).run,
     },
   ],
   [

@@ -13,6 +13,7 @@ import {
   type BuildMachineOptions,
   type BuiltMachine,
   buildMachine,
+  canResume,
   defineMachine,
   type MachineSpec,
   VirtualLan,
@@ -29,6 +30,11 @@ export interface BootOptions extends Omit<BuildMachineOptions, "onEvent"> {
   readonly env?: Readonly<Record<string, string>>;
   /** Where the machine is started and its disk is made; kept then. Default: a new directory, removed at the end. */
   readonly directory?: string;
+  /**
+   * Whether its first start goes on from a saved start of its kind, made when there is none, instead of booting. What is
+   * resumed has all its units up. Default: yes, unless `directory` is given or `OSMOD_TEST_RESUME` is `0`.
+   */
+  readonly resume?: boolean;
   /** Whether it is switched on. Default: yes. */
   readonly start?: boolean;
   /** Called with a line for each step. Default: standard error, when `OSMOD_TEST_LOG` is set. */
@@ -140,6 +146,7 @@ function guestOf(
   const spec = JSON.parse(readFileSync(join(built.share, "machine.json"), "utf8")) as MachineSpec;
   const { graphics } = spec.display;
   const onConsole = options.onConsole ?? standardConsole();
+  const resume = own !== undefined && canResume(spec) && (options.resume ?? process.env["OSMOD_TEST_RESUME"] !== "0");
   return new GuestMachine({
     name,
     launcher: built.launcher,
@@ -148,6 +155,7 @@ function guestOf(
     // A test has no window: pictures are taken without one.
     args: [...(graphics ? ["-display", "none"] : []), ...args],
     graphics,
+    ...(resume ? { disk: join(own, "disk.qcow2") } : {}),
     onLog,
     ...(links === undefined ? {} : { links }),
     ...(onConsole === undefined ? {} : { onConsole }),

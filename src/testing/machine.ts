@@ -4,7 +4,16 @@
  *
  * Everything happens by the guest agent, QMP and the serial console: no network, no login. The agent's connection outlives reboots.
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AnyModule } from "../lib/index.ts";
@@ -14,10 +23,12 @@ import {
   buildMachine,
   type ExecOptions,
   GuestAgent,
+  putRight,
   type QmpEvent,
   type RunningVm,
   type StartVmOptions,
   type SwitchOutcome,
+  startResumed,
   startVm,
   switchVm,
   type Vm,
@@ -52,6 +63,8 @@ export interface GuestMachineOptions extends StartVmOptions {
   readonly links?: readonly string[];
   /** Whether it has a screen and a keyboard. */
   readonly graphics?: boolean;
+  /** The root disk; the first start, while there is none, goes on from a saved start. Absent for a machine that boots. */
+  readonly disk?: string;
   /** Called with a line for each step. */
   readonly onLog?: (line: string) => void;
   /** Called with what the console shows. */
@@ -111,7 +124,11 @@ export class GuestMachine implements AsyncDisposable {
   async start(options: WaitOptions = {}): Promise<void> {
     if (this.running) return;
     const began = Date.now();
-    const vm = await startVm(this.#options);
+    const { disk } = this.#options;
+    const resumed = disk !== undefined && !existsSync(disk);
+    const own =
+      disk === undefined ? this.#options : { ...this.#options, env: { ...this.#options.env, OSMOD_DISK_IMAGE: disk } };
+    const vm = resumed ? await startResumed(own, disk) : await startVm(own);
     this.#vm = vm;
     this.#resets = 0;
     const { onConsole } = this.#options;
@@ -140,7 +157,8 @@ export class GuestMachine implements AsyncDisposable {
         cause,
       );
     }
-    this.log(`up after ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    if (resumed) await putRight(this.agent, "new");
+    this.log(`${resumed ? "resumed" : "up"} after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   }
 
   /** Start the guest anew, from inside, and wait until commands can be run again. */

@@ -76,6 +76,8 @@ function computer({ name, cpu, memory, display }: MachineSpec): Template {
     word(`${memory}M`),
     ...flag("-object", qemuOption("rng-random", { id: "rng0", filename: "/dev/urandom" })),
     ...flag("-device", qemuOption("virtio-rng-pci", { rng: "rng0" })),
+    // Another one at every start: a kernel that is resumed sees it and draws new random numbers.
+    ...flag("-device", qemuOption("vmgenid", { guid: "auto" })),
   ];
 }
 

@@ -48,6 +48,7 @@ export {
   type Started,
   sleepNamed,
   startNamed,
+  startResumed,
   startTransient,
   type TransientOptions,
   type UpVm,

@@ -433,6 +433,8 @@ if [ -d "$running" ] && [ -w "$running" ]; then
   boot=$(head -c 8 /proc/sys/kernel/random/boot_id)
   keeping=$running/vm.$$.$start.\${namespace:-0}.\${boot:-0}.1
   printf '%s\\n' "\${share#"$root"}" | sed 's,^\\(/nix/store/[^/]*\\)/.*,\\1,' > "$keeping" || keeping=
+  # What a machine was switched to before it was put to sleep.
+  [ -z "$keeping" ] || [ -z "\${OSMOD_MORE_STORE_PATHS:-}" ] || awk '{ print $2 }' "$OSMOD_MORE_STORE_PATHS" >> "$keeping"
 fi
 for claim in "$root/nix/var/osmod/locks/collecting."*; do
   owner=\${claim##*/collecting.}

@@ -53,7 +53,7 @@ export async function startTransient(options: TransientOptions): Promise<UpVm> {
   const own = { ...options, launcher: programOf(launcher), env: { ...options.env, OSMOD_DISK_IMAGE: disk } };
   try {
     const resumed = options.resume !== false && canResume(specOf(launcher));
-    const vm = resumed ? await resumedVm(launcher, own, disk) : await startVm(own);
+    const vm = resumed ? await startResumed(own, disk) : await startVm(own);
     void vm.waitForExit().finally(remove);
     try {
       const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
@@ -82,10 +82,19 @@ export function canResume(spec: MachineSpec): boolean {
   return spec.store.transport === "smb" || spec.store.transport === "erofs";
 }
 
-async function resumedVm(launcher: string, options: StartVmOptions & TransientOptions, disk: string): Promise<Vm> {
+/**
+ * Start a machine on a new disk from the saved start of its kind, which is made by booting when there is none. The guest is
+ * as it was then; {@link putRight} is what comes next. Problem: `vm-not-resumed`, and those of starting.
+ */
+export async function startResumed(
+  options: StartVmOptions & { readonly signal?: AbortSignal },
+  disk: string,
+): Promise<Vm> {
+  const launcher = launcherAt(options.launcher);
   const start = await startFor(inputsOf(launcher, options), (draft) => bootAndSave(options, draft));
   if (specOf(launcher).disk !== null) await overlayDisk(launcher, start.disk, disk);
-  const vm = await startVm({ ...options, args: [...(options.args ?? []), ...awaitMemory] });
+  const env = { ...options.env, OSMOD_DISK_IMAGE: disk };
+  const vm = await startVm({ ...options, env, args: [...(options.args ?? []), ...awaitMemory] });
   try {
     await withQmp(vm.runtime, (qmp) => loadMemory(qmp, start.memory));
     return vm;
@@ -96,7 +105,10 @@ async function resumedVm(launcher: string, options: StartVmOptions & TransientOp
 }
 
 /** Boot on an empty disk, wait until nothing is left to start, save the memory, and end. */
-async function bootAndSave(options: StartVmOptions & TransientOptions, draft: SavedStart): Promise<void> {
+async function bootAndSave(
+  options: StartVmOptions & { readonly signal?: AbortSignal },
+  draft: SavedStart,
+): Promise<void> {
   const vm = await startVm({ ...options, env: { ...options.env, OSMOD_DISK_IMAGE: draft.disk } });
   try {
     const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
@@ -166,7 +178,10 @@ const newHostKeys = [
   "systemctl restart systemd-journald.service",
   "if [ -e /etc/systemd/system/sshd-keygen.service ]; then rm -f /etc/ssh/ssh_host_*; systemctl restart sshd-keygen.service; systemctl try-restart sshd.service; fi",
 ];
-const leases = ["systemctl try-restart systemd-networkd.service"];
+/** Addresses that are not leased stay as they are, and so do connections over them. */
+const leases = [
+  "networkctl --no-pager --no-legend list | while read -r _ link _ _ setup; do [ $setup != configured ] || networkctl renew $link; done",
+];
 
 /** What became of a start in the background. */
 export interface Started {

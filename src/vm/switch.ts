@@ -139,7 +139,7 @@ function notSwitched(name: string, code: number, output: string): never {
     code: "switch-not-possible",
     message: `${name} could not be switched: its switch-to-configuration ended with ${code}`,
     notes: output.trim() === "" ? [] : output.trim().split("\n").slice(-10),
-    fix: "Look into the machine's journal (unit osmod-switch); what the former system was is the generation before.",
+    fix: "Mend what it complains about and switch again; osmod switch --rollback goes back to the generation before.",
   });
 }
 
