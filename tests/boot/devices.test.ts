@@ -67,7 +67,7 @@ describe("a machine with disks and networks, whose store is an image", () => {
   });
 
   it("has its disks under their names, and a file system on one that was blank", async () => {
-    const names = await guest.succeed("ls /dev/disk/by-id");
+    const names = await guest.succeed("ls -1 /dev/disk/by-id");
     for (const name of ["data", "empty0", "log", "root", "store"]) expect(names).toContain(`virtio-${name}\n`);
     expect(await guest.succeed("head -c 9 /dev/disk/by-id/virtio-data")).toBe("raw image");
     expect(await guest.succeed("findmnt -no FSTYPE /scratch")).toBe("ext4\n");
@@ -227,7 +227,7 @@ async function looksRight(fsType: string, mountPoint: string): Promise<void> {
     [...oddNames.map((name) => `${name}=content of ${name}`), "a:b", "/etc/passwd"].sort(),
   );
   const closure = readFileSync(join(directory, "result/share/osmod/store-paths"), "utf8").trim().split("\n");
-  const seen = (await guest.succeed(`ls -A ${mountPoint}`)).trim().split("\n");
+  const seen = (await guest.succeed(`ls -1A ${mountPoint}`)).trim().split("\n");
   expect(seen.sort()).toEqual(closure.map((line) => line.split(" ")[1]?.split("/").at(-1)).sort());
   expect(await guest.succeed(`stat -c %u:%g ${mountPoint}/*-etc`)).toBe("0:0\n");
   await guest.run(`mount -o remount,rw ${mountPoint}`);
