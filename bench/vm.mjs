@@ -46,10 +46,14 @@ async function inGuest(transport, runs) {
   const times = new Map();
   const note = (suite, seconds) => times.set(suite, [...(times.get(suite) ?? []), seconds]);
   for (let i = 0; i < runs; i += 1) {
-    await using vm = await start(transport, false, (seconds) => note("vm: boot to a command", seconds));
-    for (const [what, cold, command] of walks) {
-      if (cold) await vm.succeed("sync; echo 3 > /proc/sys/vm/drop_caches");
-      note(`vm: ${what}`, await inside(vm, command));
+    const vm = await start(transport, false, (seconds) => note("vm: boot to a command", seconds));
+    try {
+      for (const [what, cold, command] of walks) {
+        if (cold) await vm.succeed("sync; echo 3 > /proc/sys/vm/drop_caches");
+        note(`vm: ${what}`, await inside(vm, command));
+      }
+    } finally {
+      await vm[Symbol.asyncDispose]();
     }
   }
   return [...times].map(([suite, seconds]) => ({
