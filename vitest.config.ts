@@ -13,6 +13,8 @@ export default defineConfig({
           name: "unit",
           include: ["tests/**/*.test.ts"],
           exclude: ["tests/boot/**"],
+          // A launcher of stand-ins takes a second; on a busy machine, many.
+          testTimeout: 60_000,
           typecheck: { enabled: true, include: ["tests/**/*.test-d.ts"], tsconfig: "tsconfig.json" },
         },
       },

@@ -56,11 +56,18 @@ function firmware({ qemu }: MachineSpec): Template {
 /** Controllers of a q35 board for devices that this machine does not have; the guest would load drivers for each. */
 const unusedControllers = { vmport: false, sata: false, smbus: false };
 
-function computer({ name, cpu, memory, display }: MachineSpec): Template {
+/** System calls that QEMU gives up when it has started. */
+const qemuSandbox = { obsolete: "deny", elevateprivileges: "deny", spawn: "deny", resourcecontrol: "deny" };
+
+function computer(spec: MachineSpec): Template {
+  const { name, cpu, memory, display } = spec;
+  // Its filter would be that of the share's server as well, which could then not be confined.
+  const startsPrograms = wireOf(spec).smb || spec.store.transport === "9p";
   return [
     ...flag("-name", qemuOption(undefined, { guest: name, process: `osmod-${name}` })),
     word("-no-user-config"),
     word("-nodefaults"),
+    ...(startsPrograms ? [] : flag("-sandbox", qemuOption("on", qemuSandbox))),
     ...flag("-machine", qemuOption("q35", { ...unusedControllers, i8042: display.graphics })),
     ...when({ accel: "kvm" }, [word("-accel"), word("kvm"), word("-cpu"), word(cpu.model ?? "host")]),
     ...when({ accel: "tcg" }, [

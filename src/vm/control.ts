@@ -22,6 +22,8 @@ export interface StartVmOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Directory that the machine is started in, where its disk is made. Default: this process's. */
   readonly cwd?: string;
+  /** What the serial console had shown before: of a machine that goes on. */
+  readonly consoleBefore?: string;
 }
 
 /** A virtual machine that was started. */
@@ -67,7 +69,7 @@ export async function startVm(options: StartVmOptions): Promise<Vm> {
     env: { ...process.env, ...options.env, OSMOD_RUNTIME_DIR: runtime },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  const vm = new StartedVm(child, runtime);
+  const vm = new StartedVm(child, runtime, options.consoleBefore ?? "");
   void vm.waitForExit().finally(() => rmSync(directory, { recursive: true, force: true }));
   await vm.connect(join(runtime, "qmp"), options.launcher);
   return vm;
@@ -79,16 +81,17 @@ class StartedVm implements Vm {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly #exit: Promise<number>;
-  #console = "";
+  #console: string;
   #messages = "";
   #code: number | undefined;
   #client: QmpClient | undefined;
 
-  constructor(child: ChildProcess, runtime: string) {
+  constructor(child: ChildProcess, runtime: string, consoleBefore: string) {
     const { stdin, stdout, stderr } = child;
     if (stdin === null || stdout === null || stderr === null) throw new Error("the launcher has no pipes");
     this.process = child;
     this.runtime = runtime;
+    this.#console = consoleBefore;
     this.stdin = stdin;
     this.stdout = stdout;
     // Whoever types into a machine that has ended learns it from `exited`.

@@ -116,6 +116,8 @@ function processor(): string {
 export interface SavedStart {
   readonly disk: string;
   readonly memory: string;
+  /** What the serial console had shown until then. */
+  readonly console: string;
 }
 
 /** For how long a start that nobody uses is kept, and how many there are at most. */
@@ -123,8 +125,8 @@ const KEPT_DAYS = 14;
 const KEPT_STARTS = 12;
 
 /**
- * The saved start of a machine; made by `boot` when there is none. `boot` gets a directory in which it leaves
- * `disk.qcow2` and `memory`; the start is there for others only when it is whole.
+ * The saved start of a machine; made by `boot` when there is none. `boot` is told where to leave its files; the start is
+ * there for others only when it is whole.
  */
 export async function startFor(
   inputs: ResumeInputs,
@@ -132,7 +134,11 @@ export async function startFor(
 ): Promise<SavedStart & { readonly made: boolean }> {
   const starts = join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "osmod/starts");
   const directory = join(starts, resumeKey(inputs));
-  const start = (at: string): SavedStart => ({ disk: join(at, "disk.qcow2"), memory: join(at, "memory") });
+  const start = (at: string): SavedStart => ({
+    disk: join(at, "disk.qcow2"),
+    memory: join(at, "memory"),
+    console: join(at, "console"),
+  });
   if (existsSync(directory)) {
     const now = new Date();
     utimesSync(directory, now, now);

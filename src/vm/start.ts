@@ -2,7 +2,17 @@
  * Starting machines so that they are up: booted, or gone on with from a saved start.
  */
 import { randomBytes } from "node:crypto";
-import { constants, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -94,7 +104,8 @@ export async function startResumed(
   const start = await startFor(inputsOf(launcher, options), (draft) => bootAndSave(options, draft));
   if (specOf(launcher).disk !== null) await overlayDisk(launcher, start.disk, disk);
   const env = { ...options.env, OSMOD_DISK_IMAGE: disk };
-  const vm = await startVm({ ...options, env, args: [...(options.args ?? []), ...awaitMemory] });
+  const args = [...(options.args ?? []), ...awaitMemory];
+  const vm = await startVm({ ...options, env, args, consoleBefore: readFileSync(start.console, "utf8") });
   try {
     await withQmp(vm.runtime, (qmp) => loadMemory(qmp, start.memory));
     return vm;
@@ -120,6 +131,7 @@ async function bootAndSave(
       await qmp.command("quit").catch(() => {});
     });
     await vm.waitForExit();
+    writeFileSync(draft.console, vm.console());
   } finally {
     await vm.stop();
   }
