@@ -5,7 +5,7 @@
  * command is run under another user id, because nothing of osmod may need root.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, cpSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -74,6 +74,7 @@ export class Installed {
   /** Hand a tree to the ordinary user. */
   giveAll(path: string): void {
     this.#give(path);
+    if (!statSync(path).isDirectory()) return;
     for (const entry of readdirSync(path, { recursive: true, withFileTypes: true })) {
       this.#give(join(entry.parentPath, entry.name));
     }
