@@ -10,6 +10,12 @@ import { bootMachine, type GuestMachine } from "osmod/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import minimal from "../../examples/minimal/machine.ts";
 
+const files = mkdtempSync(join(tmpdir(), "osmod-safety-"));
+// What is built here is built by whoever runs the tests, and kept for the next run.
+process.env["OSMOD_STORE_ROOT"] ??= join("/var/tmp", `osmod tests ${process.getuid?.() ?? 0}`, "own store root");
+process.env["XDG_CACHE_HOME"] = join(files, "cache");
+afterAll(() => rmSync(files, { recursive: true, force: true }));
+const lockFile = join(files, "osmod.lock.json");
 const rounds = Number(process.env["OSMOD_KILL_ROUNDS"] ?? 2);
 let vm: GuestMachine;
 
@@ -33,7 +39,7 @@ describe("root in the guest", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
     port = typeof address === "object" && address !== null ? address.port : 0;
-    vm = await bootMachine(minimal, { resume: false });
+    vm = await bootMachine(minimal, { resume: false, lockFile });
   });
   afterAll(async () => {
     await vm?.[Symbol.asyncDispose]();
@@ -124,7 +130,7 @@ describe("a machine whose QEMU is killed while it writes", () => {
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   it(`comes back each time, with what was synced before (${rounds} times)`, async () => {
-    const machine = await bootMachine(minimal, { directory });
+    const machine = await bootMachine(minimal, { directory, lockFile });
     try {
       for (let round = 1; round <= rounds; round += 1) {
         await machine.succeed(`echo ${round} > /root/round; sync`);
