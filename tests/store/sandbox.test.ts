@@ -161,7 +161,7 @@ describe.skipIf(sandbox === undefined)("a builder", { timeout: 60_000 }, () => {
       `exec > $out 2>&1
        try local-server wget -q -T 3 -O - http://127.0.0.1:${port}/
        try beyond 'wget -q -T 3 -O - http://1.1.1.1/ || nc -w 3 1.1.1.1 53'
-       try names 'wget -q -T 3 -O - http://deb.debian.org/'
+       try names 'wget -q -T 3 -O - http://example.org/'
        try abstract-sockets 'grep osmod-test /proc/net/unix'
        try interfaces 'ip link | grep -v "LOOPBACK\\|link/loopback"'
        try routes 'ip route | grep .'`,
