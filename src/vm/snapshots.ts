@@ -7,7 +7,7 @@ import { agentOf } from "./guest-command.ts";
 import { launcherOf, type NamedVm, namedVms, startInBackground, stopRunning } from "./named.ts";
 import { qemuImg } from "./resume.ts";
 import { type RunningVm, specOf } from "./running.ts";
-import { canResume, putRight, withQmp } from "./start.ts";
+import { canResume, putRight, whyNot, withQmp } from "./start.ts";
 
 /** A state that was kept. */
 export interface Snapshot {
@@ -57,8 +57,8 @@ export async function snapshotVm(vm: SnapshotSubject, tag: string): Promise<void
     fail({
       code: "snapshot-failed",
       option: "virtualisation.store.transport",
-      message: `the memory of "${vm.name}" cannot be saved: its store is shared over ${specOf(vm.launcher).store.transport}`,
-      fix: 'Use "smb" or "erofs" for the store, or stop the machine first.',
+      message: `the memory of "${vm.name}" cannot be saved: ${whyNot(specOf(vm.launcher))}`,
+      fix: 'Use "smb" or "erofs" for the store and no further disks, or stop the machine first.',
     });
   }
 }

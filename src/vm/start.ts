@@ -87,9 +87,19 @@ export async function startTransient(options: TransientOptions): Promise<UpVm> {
   }
 }
 
-/** Whether QEMU can save the memory of a machine: its store and its shares must not hold state of the host. */
+/**
+ * Whether the memory of a machine can be saved and gone on with: its store and its shares must not hold state of the host,
+ * and it must have no disks beside its root, which would not be those that the memory knows.
+ */
 export function canResume(spec: MachineSpec): boolean {
-  return spec.store.transport === "smb" || spec.store.transport === "erofs";
+  return (spec.store.transport === "smb" || spec.store.transport === "erofs") && spec.drives.length === 0;
+}
+
+/** Why {@link canResume} says no. */
+export function whyNot({ store, drives }: MachineSpec): string {
+  return drives.length > 0
+    ? `it has ${drives.length === 1 ? "a disk" : "disks"} beside its root`
+    : `its store is shared over ${store.transport}`;
 }
 
 /**
@@ -260,8 +270,8 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly
     fail({
       code: "vm-not-saved",
       option: "virtualisation.store.transport",
-      message: `the memory of "${vm.name}" cannot be saved: its store is shared over ${specOf(launcher).store.transport}`,
-      fix: 'Use "smb" or "erofs" for the store, or stop the machine without saving it.',
+      message: `the memory of "${vm.name}" cannot be saved: ${whyNot(specOf(launcher))}`,
+      fix: 'Use "smb" or "erofs" for the store and no further disks, or stop the machine without saving it.',
     });
   }
   const draft = `${vm.saved}.new`;

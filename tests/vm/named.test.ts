@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProblemError } from "../../src/problems/index.ts";
 import {
+  canResume,
   gone,
   launcherAt,
   namedVm,
@@ -32,7 +33,7 @@ import { sealSleep, sleepOf } from "../../src/vm/resume.ts";
 import { sshKeyPair } from "../../src/vm/ssh.ts";
 import { leadingPorts } from "../../src/vm/status.ts";
 import { FakeStore, launcherPath } from "./fake-store.ts";
-import { plain } from "./machines.ts";
+import { disks, plain } from "./machines.ts";
 
 const fakeQemu = join(import.meta.dirname, "fake-qemu.mjs");
 let store: FakeStore;
@@ -202,6 +203,12 @@ describe("a saved memory", () => {
     expect(new Set(keys).size).toBe(keys.length);
     expect(resumeKey({ ...inputs })).toBe(keys[0]);
     expect(resumeKey({ ...inputs, env: { ...inputs.env, HOME: "/x" } })).toBe(keys[0]);
+  });
+
+  it("is for machines whose state is all in their memory and their root disk", () => {
+    expect(canResume(plain)).toBe(true);
+    expect(canResume({ ...plain, store: { transport: "virtiofs", tag: "store" } })).toBe(false);
+    expect(canResume(disks)).toBe(false);
   });
 
   it("fits a disk until somebody writes to it", () => {
