@@ -157,36 +157,45 @@ export async function waitUntilUp(agent: GuestAgent, signal?: AbortSignal): Prom
  * anew. One that is not the machine that was saved gets a machine id and host keys of its own as well.
  */
 export async function putRight(agent: GuestAgent, identity: "same" | "new"): Promise<void> {
-  const script = [
-    `date -u -s @${(Date.now() / 1000).toFixed(3)} > /dev/null`,
-    "cat > /dev/urandom",
-    ...(identity === "new" ? newIdentity : []),
-    // Leases, and whatever else takes its time, need not be waited for.
-    `(${[...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
-  ].join("\n");
-  await untilStoreAnswers(agent);
-  const { exitCode, stderr } = await agent.exec(script, { stdin: randomBytes(256) });
-  if (exitCode === 0) return;
-  fail({
-    code: "vm-not-resumed",
-    message: "the guest could not be put right after it was resumed",
-    notes: stderr.toString().trim().split("\n"),
-    fix: "Boot it instead (without --resume), and look at its journal.",
-  });
+  const script = (): string =>
+    [
+      "set -e",
+      `date -u -s @${(Date.now() / 1000).toFixed(3)} > /dev/null`,
+      "cat > /dev/urandom",
+      ...(identity === "new" ? newIdentity : []),
+      // Leases, and whatever else takes its time, need not be waited for.
+      `(${[...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
+    ].join("\n");
+
+  for (let left = STORE_TRIES; ; left--) {
+    const outcome = await attempt(agent, script());
+    if (outcome === undefined) return;
+    if (left === 0) {
+      return fail({
+        code: "vm-not-resumed",
+        message: "the guest could not be put right after it was resumed",
+        notes: outcome.trim().split("\n"),
+        fix: "Boot it instead (without --resume), and look at its journal.",
+      });
+    }
+    await sleep(STORE_PAUSE_MS);
+  }
 }
 
 const STORE_TRIES = 600;
 const STORE_PAUSE_MS = 50;
 
-/** While the guest connects to the store anew, programs cannot be read: "Resource temporarily unavailable". */
-async function untilStoreAnswers(agent: GuestAgent): Promise<void> {
-  for (let left = STORE_TRIES; ; left--) {
-    try {
-      if ((await agent.exec("true")).exitCode === 0 || left === 0) return;
-    } catch (error) {
-      if (left === 0 || !(error instanceof ProblemError && error.has("guest-agent-refused"))) throw error;
-    }
-    await sleep(STORE_PAUSE_MS);
+/**
+ * Run a script that may be run again; `undefined` when all went well, else what was said. While the guest connects to the
+ * store anew, programs cannot be read: "Resource temporarily unavailable".
+ */
+async function attempt(agent: GuestAgent, script: string): Promise<string | undefined> {
+  try {
+    const { exitCode, stderr } = await agent.exec(script, { stdin: randomBytes(256) });
+    return exitCode === 0 ? undefined : stderr.toString();
+  } catch (error) {
+    if (error instanceof ProblemError && error.has("guest-agent-refused")) return error.message;
+    throw error;
   }
 }
 
