@@ -196,15 +196,25 @@ export function removeNamed(vm: NamedVm): void {
   rmSync(vm.directory, { recursive: true, force: true });
 }
 
-/** Resolves to whether the machine's launcher has ended within a time. */
+/** Resolves to whether the machine's launcher has ended within a time; with it ends all that belongs to the machine. */
 export async function gone(vm: RunningVm, seconds: number): Promise<boolean> {
   const deadline = Date.now() + seconds * 1000;
-  while (existsSync(join(vm.runtime, "launcher.pid"))) {
-    if (!runningVms().some(({ pid, runtime }) => pid === vm.pid && runtime === vm.runtime)) return true;
+  while (isAlive(vm.pid)) {
+    // Another process may have got the number since.
+    if (!existsSync(vm.runtime)) return true;
     if (Date.now() > deadline) return false;
     await sleep(POLL_MS);
   }
   return true;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 async function answers(socket: string): Promise<boolean> {
