@@ -129,26 +129,30 @@ describe("a machine whose QEMU is killed while it writes", () => {
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it(`comes back each time, with what was synced before (${rounds} times)`, async () => {
-    const machine = await bootMachine(minimal, { directory, lockFile });
-    try {
-      for (let round = 1; round <= rounds; round += 1) {
-        await machine.succeed(`echo ${round} > /root/round; sync`);
-        const writing = machine
-          .execute(
-            "i=0; while :; do i=$((i + 1)); head -c $((i % 50 * 1000 + 1)) /dev/urandom > /root/f$((i % 40)); sync /root/f$((i % 40)); done",
-          )
-          .catch(() => {});
-        await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 2500));
-        await machine.crash();
-        await writing;
-        await machine.start();
-        expect(await machine.succeed("cat /root/round")).toBe(`${round}\n`);
-        expect(await machine.succeed("findmnt -no OPTIONS / || grep ' / ' /proc/mounts")).toMatch(/^rw|\brw,/);
-        expect(await machine.succeed("dmesg | grep -E 'EXT4-fs error|I.O error|EXT4-fs.*corrupt' || true")).toBe("");
+  it(
+    `comes back each time, with what was synced before (${rounds} times)`,
+    async () => {
+      const machine = await bootMachine(minimal, { directory, lockFile });
+      try {
+        for (let round = 1; round <= rounds; round += 1) {
+          await machine.succeed(`echo ${round} > /root/round; sync`);
+          const writing = machine
+            .execute(
+              "i=0; while :; do i=$((i + 1)); head -c $((i % 50 * 1000 + 1)) /dev/urandom > /root/f$((i % 40)); sync /root/f$((i % 40)); done",
+            )
+            .catch(() => {});
+          await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 2500));
+          await machine.crash();
+          await writing;
+          await machine.start();
+          expect(await machine.succeed("cat /root/round")).toBe(`${round}\n`);
+          expect(await machine.succeed("findmnt -no OPTIONS / || grep ' / ' /proc/mounts")).toMatch(/^rw|\brw,/);
+          expect(await machine.succeed("dmesg | grep -E 'EXT4-fs error|I.O error|EXT4-fs.*corrupt' || true")).toBe("");
+        }
+      } finally {
+        await machine[Symbol.asyncDispose]();
       }
-    } finally {
-      await machine[Symbol.asyncDispose]();
-    }
-  });
+    },
+    600_000 + rounds * 60_000,
+  );
 });
