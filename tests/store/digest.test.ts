@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { toHex } from "../../src/store/hash.ts";
 import { narOfPath } from "../../src/store/index.ts";
@@ -77,4 +78,39 @@ describe("an object's digest", () => {
     rmSync(last);
     await expectDigest(tree, true);
   }, 60_000);
+});
+
+it("is not misled when the hasher is woken and there is nothing new", async () => {
+  const chunkSize = 2 ** 18;
+  const shared = {
+    memory: new SharedArrayBuffer(16 * chunkSize),
+    counters: new Int32Array(new SharedArrayBuffer(18 * Int32Array.BYTES_PER_ELEMENT)),
+  };
+  const [given, lengths, end] = [0, 2, -1];
+  const worker = new Worker(new URL("../../dist/store/embedded/hash-helper-thread.js", import.meta.url));
+  try {
+    const digest = new Promise<Uint8Array>((resolve, reject) => {
+      worker.once("message", resolve).once("error", reject);
+    });
+    worker.postMessage(shared);
+    const sha = createHash("sha256");
+    for (let i = 0; i < 4; i += 1) {
+      // Two threads never agree on when somebody waits: wake it for a while.
+      for (const until = Date.now() + 100; Date.now() < until; ) {
+        Atomics.notify(shared.counters, given);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      const chunk = Buffer.from(shared.memory, i * chunkSize, 1000 + i).fill(i + 1);
+      sha.update(chunk);
+      shared.counters[lengths + i] = chunk.length;
+      Atomics.store(shared.counters, given, i + 1);
+      Atomics.notify(shared.counters, given);
+    }
+    shared.counters[lengths + 4] = end;
+    Atomics.store(shared.counters, given, 5);
+    Atomics.notify(shared.counters, given);
+    expect(Buffer.from(await digest).toString("hex")).toBe(sha.digest("hex"));
+  } finally {
+    await worker.terminate();
+  }
 });

@@ -152,7 +152,8 @@ export function hashChunks({ memory, counters }: Shared): Uint8Array {
   const chunks = chunksIn(memory);
   const sha = createHash("sha256");
   for (let taken = 0; ; taken += 1) {
-    Atomics.wait(counters, GIVEN, taken);
+    // Asked again after each waking: what the reader said of the last chunk may come after that chunk was hashed.
+    while (Atomics.load(counters, GIVEN) === taken) Atomics.wait(counters, GIVEN, taken);
     const length = counters[LENGTHS + (taken % CHUNKS)] as number;
     if (length === END) return sha.digest();
     sha.update((chunks[taken % CHUNKS] as Buffer).subarray(0, length));
