@@ -18,7 +18,7 @@ describe("osmod test", () => {
   it("passes with every verb on one machine", async () => {
     home.copy("tests/boot/support/driver.ts", "driver/driver.test.ts");
     await passes("driver", "driver.test.ts");
-  }, 3_600_000);
+  }, 1_200_000);
 
   it.each(["webapp", "lan"])(
     "passes for examples/%s",
@@ -26,7 +26,7 @@ describe("osmod test", () => {
       home.copy(`examples/${example}`, example);
       await passes(example, "machine.test.ts");
     },
-    3_600_000,
+    1_200_000,
   );
 
   it("says so when there is no vitest", async () => {

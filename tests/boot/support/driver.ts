@@ -190,11 +190,11 @@ describe("console, keyboard, screen", () => {
 describe("the network", () => {
   it("is unplugged and plugged in", async ({ m }) => {
     const carriers = "{ cat /sys/class/net/e*/carrier 2> /dev/null || :; } | sort | tr -d '\\n'";
-    await m.waitUntilSucceeds(`[ "$(${carriers})" = 11 ]`);
+    await m.waitUntilSucceeds(`[ "$(${carriers})" = 111 ]`);
     await m.block();
-    await m.waitUntilSucceeds(`[ "$(${carriers})" = 01 ]`);
+    await m.waitUntilSucceeds(`[ "$(${carriers})" = 011 ]`);
     await m.unblock();
-    await m.waitUntilSucceeds(`[ "$(${carriers})" = 11 ]`);
+    await m.waitUntilSucceeds(`[ "$(${carriers})" = 111 ]`);
   });
 });
 
