@@ -8,6 +8,8 @@ import { Installed } from "../helpers/installed.ts";
 const home = new Installed("switch");
 let directory: string;
 let vm: ChildProcess;
+/** What its launcher said. */
+let said = "";
 
 interface Outcome {
   readonly exitCode: number;
@@ -183,7 +185,8 @@ export default defineMachine({ imports: [second], config: define({ systemd: { se
 function start(): void {
   vm = home.start(join(directory, "result/bin/run-shop-vm"), ["--headless"], { cwd: directory });
   vm.stdout?.resume();
-  vm.stderr?.resume();
+  said = "";
+  vm.stderr?.setEncoding("utf8").on("data", (text: string) => (said += text));
 }
 
 /** Run a verb and get its outcome. */
@@ -198,8 +201,9 @@ async function guest(command: string): Promise<string> {
   for (let attempt = 0; ; attempt += 1) {
     const { code, stdout, stderr } = await home.osmod(["vm", "exec", "shop", "--", "sh", "-c", command]);
     if (code === 0) return stdout;
-    const starting = stderr.includes("vm-not-running") && attempt < 100 && existsSync(directory);
-    if (!starting) throw new Error(`${command} ended with ${code}:\n${stdout}${stderr}`);
+    const notYet = stderr.includes("vm-not-running") || stderr.includes("guest-agent-closed");
+    const starting = notYet && vm.exitCode === null && attempt < 100 && existsSync(directory);
+    if (!starting) throw new Error(`${command} ended with ${code}:\n${stdout}${stderr}\nthe launcher said:\n${said}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
