@@ -25,7 +25,7 @@ const revertSyntax = {
 } as const;
 
 /** Make, list or remove. */
-export const snapshot: Verb = async (argv, signal) => {
+export const snapshot: Verb = async (argv) => {
   const parsed = parse(snapshotSyntax, argv);
   if (parsed === undefined) return 0;
   const { values, positionals } = parsed;
@@ -52,7 +52,6 @@ export const snapshot: Verb = async (argv, signal) => {
   }
   await snapshotVm(vm, tag);
   process.stdout.write(`${name} is kept as it is now; osmod vm revert ${name} ${tag} goes back\n`);
-  void signal;
   return 0;
 };
 

@@ -1,7 +1,7 @@
 /** `osmod vm stop`: end a running virtual machine, gracefully if it lets us. */
 
 import { fail } from "../problems/index.ts";
-import { namedVm, namedVms, runningVm, sleepNamed, stopRunning } from "../vm/index.ts";
+import { namedVms, runningVm, sleepNamed, stopRunning } from "../vm/index.ts";
 import { parse, wholeNumber } from "./arguments.ts";
 import type { Verb } from "./verbs.ts";
 
@@ -30,7 +30,14 @@ export const run: Verb = async (argv) => {
   const running = runningVm(name);
   if (values.sleep) {
     const vm = namedVms().find((one) => one.name === running.name && one.disk === running.disk);
-    await sleepNamed(vm ?? namedVm(running.name), running);
+    if (vm === undefined) {
+      return fail({
+        code: "vm-not-saved",
+        message: `"${running.name}" was not started by osmod vm start, which could wake it`,
+        fix: `Stop it without --sleep; a machine that shall sleep is started by osmod vm start.`,
+      });
+    }
+    await sleepNamed(vm, running);
     process.stdout.write(`${running.name} sleeps; osmod vm start --resume ${running.name} wakes it\n`);
     return 0;
   }

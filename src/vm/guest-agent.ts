@@ -11,7 +11,7 @@
 import { randomInt } from "node:crypto";
 import { createConnection, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fail } from "../problems/index.ts";
+import { ProblemError, problem } from "../problems/index.ts";
 import { type ExecOptions, type ExecResult, execInGuest } from "./guest-exec.ts";
 
 /** How to connect to a guest agent. */
@@ -291,41 +291,36 @@ function ended(socket: Socket, signal?: AbortSignal): Promise<void> {
   });
 }
 
-function refused(command: string, { class: kind, desc }: { readonly class: string; readonly desc: string }): unknown {
-  return caught(() =>
-    fail({
+function refused(
+  command: string,
+  { class: kind, desc }: { readonly class: string; readonly desc: string },
+): ProblemError {
+  return new ProblemError([
+    problem({
       code: "guest-agent-refused",
       message: `the guest agent refused ${command}: ${desc}`,
       notes: kind === "GenericError" ? [] : [`class of the error: ${kind}`],
       fix: "See the reference of QEMU's guest agent for the command, and the guest's journal (unit qemu-guest-agent).",
     }),
-  );
+  ]);
 }
 
 function lost(command: string): unknown {
-  return caught(() =>
-    fail({
+  return new ProblemError([
+    problem({
       code: "guest-agent-lost",
       message: `the guest was started anew, or set back, before it answered ${command}`,
       fix: "Look at the machine's console for the reason, and ask again.",
     }),
-  );
+  ]);
 }
 
-function closed(command: string): unknown {
-  return caught(() =>
-    fail({
+function closed(command: string): ProblemError {
+  return new ProblemError([
+    problem({
       code: "guest-agent-closed",
       message: `the connection to the guest agent ended before it answered ${command}`,
       fix: "Look at the machine's console for the reason.",
     }),
-  );
-}
-
-function caught(action: () => never): unknown {
-  try {
-    return action();
-  } catch (error) {
-    return error;
-  }
+  ]);
 }

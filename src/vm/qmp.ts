@@ -5,7 +5,7 @@
  * come in between. See QEMU's own documentation for the commands.
  */
 import { createConnection, type Socket } from "node:net";
-import { fail } from "../problems/index.ts";
+import { ProblemError, problem } from "../problems/index.ts";
 
 /** Something that happened in the machine, such as `SHUTDOWN`, `RESET`, `STOP`. */
 export interface QmpEvent {
@@ -77,6 +77,11 @@ export class QmpClient {
     });
   }
 
+  /** Run a command of the monitor for people, and get what it prints; for what QMP has no command. */
+  async monitor(line: string): Promise<string> {
+    return String(await this.command("human-monitor-command", { "command-line": line }));
+  }
+
   /** Call a function at every event; answers what ends that. */
   onEvent(listener: (event: QmpEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -113,31 +118,23 @@ export class QmpClient {
   }
 }
 
-function closed(command: string): unknown {
-  return caught(() =>
-    fail({
+function closed(command: string): ProblemError {
+  return new ProblemError([
+    problem({
       code: "qmp-closed",
       message: `the virtual machine ended before it answered ${command}`,
       fix: "Look at the machine's console for the reason.",
     }),
-  );
+  ]);
 }
 
-function refused(error: { readonly class: string; readonly desc: string }): unknown {
-  return caught(() =>
-    fail({
+function refused(error: { readonly class: string; readonly desc: string }): ProblemError {
+  return new ProblemError([
+    problem({
       code: "qmp-command-failed",
       message: `QEMU refused a command: ${error.desc}`,
       notes: [`class of the error: ${error.class}`],
       fix: "See QEMU's QMP reference for the command's arguments.",
     }),
-  );
-}
-
-function caught(action: () => never): unknown {
-  try {
-    return action();
-  } catch (error) {
-    return error;
-  }
+  ]);
 }

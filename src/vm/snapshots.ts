@@ -120,8 +120,7 @@ async function find(vm: SnapshotSubject, tag: string): Promise<Snapshot> {
 
 /** QEMU's monitor says nothing when all went well. */
 async function monitor(vm: RunningVm, line: string): Promise<void> {
-  const said = await withQmp(vm.runtime, (qmp) => qmp.command("human-monitor-command", { "command-line": line }));
-  const message = String(said).trim();
+  const message = (await withQmp(vm.runtime, (qmp) => qmp.monitor(line))).trim();
   if (message === "") return;
   fail({
     code: "snapshot-failed",

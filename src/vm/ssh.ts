@@ -8,11 +8,12 @@ import { spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../problems/index.ts";
+import { fail, ProblemError, problem } from "../problems/index.ts";
 import { agentOf } from "./guest-command.ts";
 import { QmpClient } from "./qmp.ts";
 import { type RunningVm, specOf } from "./running.ts";
 import { sshDirectory, sshSocket } from "./ssh-access.ts";
+import { leadingPorts } from "./status.ts";
 
 /** What to run, and as whom. */
 export interface SshOptions {
@@ -58,7 +59,7 @@ export async function ssh(vm: RunningVm, { user = "root", command = [], options 
     const rest = command.length === 0 ? [] : ["--", ...command];
     return await run([...login, ...settings, ...options, "127.0.0.1", ...rest]);
   } finally {
-    if (port !== undefined) await monitor(qmp, `hostfwd_remove ${access.netdev} tcp:127.0.0.1:${port}`).catch(() => {});
+    if (port !== undefined) await qmp.monitor(`hostfwd_remove ${access.netdev} tcp:127.0.0.1:${port}`).catch(() => {});
     qmp.close();
   }
 }
@@ -67,18 +68,12 @@ function run(args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn("ssh", args, { stdio: "inherit" });
     child.once("error", (cause) => {
-      try {
-        fail(
-          {
-            code: "ssh-not-found",
-            message: "there is no ssh on this host",
-            fix: "Install it (Debian: apt install openssh-client), or use osmod vm exec.",
-          },
-          cause,
-        );
-      } catch (error) {
-        reject(error);
-      }
+      const missing = problem({
+        code: "ssh-not-found",
+        message: "there is no ssh on this host",
+        fix: "Install it (Debian: apt install openssh-client), or use osmod vm exec.",
+      });
+      reject(new ProblemError([missing], { cause }));
     });
     child.once("exit", (code) => resolve(code ?? 255));
   });
@@ -87,7 +82,7 @@ function run(args: readonly string[]): Promise<number> {
 /** Let QEMU choose a port of the host's loopback and lead it to the guest. */
 async function forward(qmp: QmpClient, access: { netdev: string; address: string; port: number }): Promise<number> {
   const before = new Set(await forwardedPorts(qmp, access));
-  const said = await monitor(qmp, `hostfwd_add ${access.netdev} tcp:127.0.0.1:0-${access.address}:${access.port}`);
+  const said = await qmp.monitor(`hostfwd_add ${access.netdev} tcp:127.0.0.1:0-${access.address}:${access.port}`);
   const port = (await forwardedPorts(qmp, access)).find((one) => !before.has(one));
   if (port === undefined) {
     return fail({
@@ -100,16 +95,11 @@ async function forward(qmp: QmpClient, access: { netdev: string; address: string
   return port;
 }
 
-/** The host's ports that lead to the guest's daemon, from QEMU's table: `TCP[HOST_FORWARD] 12 127.0.0.1 39553 10.0.3.15 1022 0 0`. */
+/** The host's ports that lead to the guest's daemon. */
 async function forwardedPorts(qmp: QmpClient, { address, port }: { address: string; port: number }): Promise<number[]> {
-  const lines = (await monitor(qmp, "info usernet")).split("\n").map((line) => line.trim().split(/\s+/));
-  return lines
-    .filter(([kind, , , , to, at]) => kind === "TCP[HOST_FORWARD]" && to === address && at === String(port))
-    .map(([, , , from]) => Number(from));
-}
-
-async function monitor(qmp: QmpClient, line: string): Promise<string> {
-  return String(await qmp.command("human-monitor-command", { "command-line": line }));
+  return leadingPorts(await qmp.monitor("info usernet"))
+    .filter(({ proto, guest }) => proto === "tcp" && guest === `${address}:${port}`)
+    .map(({ host }) => Number(host.split(":").at(-1)));
 }
 
 interface Keys {

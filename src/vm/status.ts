@@ -37,7 +37,7 @@ const ANSWER_MS = 5000;
 export async function vmStatus(vm: RunningVm, signal?: AbortSignal): Promise<VmStatus> {
   const { qemu, ports } = await withQmp(vm.runtime, async (qmp) => ({
     qemu: ((await qmp.command("query-status")) as { status: string }).status,
-    ports: leadingPorts(String(await qmp.command("human-monitor-command", { "command-line": "info usernet" }))),
+    ports: leadingPorts(await qmp.monitor("info usernet")),
   }));
   const guest = await askGuest(vm, signal);
   return {
