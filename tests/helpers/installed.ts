@@ -5,7 +5,17 @@
  * command is run under another user id, because nothing of osmod may need root.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, cpSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -145,6 +155,17 @@ export class Installed {
 /** The store that the tests share, so that a machine is fetched once. `OSMOD_TEST_STORE` may name another place. */
 function sharedStore(): string {
   return process.env["OSMOD_TEST_STORE"] ?? join("/var/tmp", `osmod tests ${process.getuid?.() ?? 0}`, "store root");
+}
+
+/**
+ * Hand what root left in the shared store to the ordinary user. Who looks after that store by hand as root (mends a
+ * path, say) leaves files that the ordinary user cannot link to.
+ */
+export function claimSharedStore(): void {
+  const store = sharedStore();
+  if (process.getuid?.() !== 0 || !existsSync(store)) return;
+  const id = String(ORDINARY_ID);
+  execFileSync("find", [store, "-uid", "0", "-exec", "chown", "-h", `${id}:${id}`, "{}", "+"]);
 }
 
 /** Where {@link install} put osmod, told by the environment. */
