@@ -1,70 +1,107 @@
 /**
- * From the launcher's start to the login prompt, and to nginx answering through a forwarded port; against a classic ext4
- * image of the same packages with the same kernel and the same QEMU. Emulation or KVM, whichever the launcher chooses.
+ * From the launcher's start to the login prompt, and to nginx answering through a forwarded port, with the store over SMB and
+ * as an image; against a classic ext4 image of the same packages with Debian's own initrd, and above the floor: the same
+ * kernel with nothing but busybox. The same kernel, QEMU, accelerator, memory and number of processors everywhere; the
+ * machines take turns, so that what else the host does meets all of them.
  */
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { classicImage } from "./support/classic.mjs";
+import { floorInitrd } from "./support/floor.mjs";
 import { guestRoots } from "./support/machine.mjs";
 import { osmodMain, root, timed } from "./support/run.mjs";
+
+const transports = ["smb", "erofs"];
 
 export async function measure({ runs }) {
   const directory = mkdtempSync(join(tmpdir(), "osmod-bench-"));
   try {
     cpSync(join(root, "examples/web/machine.ts"), join(directory, "machine.ts"));
-    timed(process.execPath, [osmodMain, "build-vm", "machine.ts"], { cwd: directory });
-    const launcher = join(directory, "result/bin/run-web-vm");
-    const ours = { first: [], later: [] };
-    const disk = join(directory, "web.qcow2");
-    for (let i = 0; i < runs; i += 1) {
-      rmSync(disk, { force: true });
-      for (const when of ["first", "later"]) ours[when].push(await boot(launcher, [], 8080, { cwd: directory }));
+    for (const transport of transports) {
+      const file = `${transport}.ts`;
+      writeFileSync(join(directory, file), withTransport(transport));
+      timed(process.execPath, [osmodMain, "build-vm", file, "--out-link", transport], { cwd: directory });
     }
-    const rows = [
-      ...rowsOf("osmod, first start (makes the disk)", ours.first, "classic image"),
-      ...rowsOf("osmod, later start", ours.later, "classic image"),
-    ];
+    const { stdout: printed } = timed(join(directory, "smb/bin/run-web-vm"), ["--print-command"], { cwd: directory });
     const classic = classicImage(guestRoots(directory));
-    const { stdout } = timed(launcher, ["--print-command"], { cwd: directory });
-    if (classic === undefined)
-      return [
-        ...rows,
-        { suite: "boot: login", what: "classic image", seconds: [], note: "needs mmdebstrap and mkfs.ext4" },
-      ];
-    const times = [];
+    const floor = floorInitrd(directory, realpathSync(join(directory, "smb")).split("/nix/store/")[0]);
+    const times = new Map();
+    const note = (what, time) => times.set(what, [...(times.get(what) ?? []), time]);
     for (let i = 0; i < runs; i += 1) {
-      const port = await freePort();
-      timed("cp", [join(classic, "root.ext4"), join(directory, "classic.ext4")]);
-      times.push(await boot("sh", ["-c", `exec ${classicCommand(stdout, classic, directory, port)}`], port));
+      note("busybox alone (the floor)", await bootFloor(printed, floor));
+      if (classic !== undefined) {
+        const port = await freePort();
+        timed("cp", [join(classic, "root.ext4"), join(directory, "classic.ext4")]);
+        const command = classicCommand(printed, classic, directory, port);
+        note("classic image", await boot("sh", ["-c", `exec ${command}`], port));
+      }
+      for (const transport of transports) {
+        const launcher = join(directory, transport, "bin/run-web-vm");
+        rmSync(join(directory, "web.qcow2"), { force: true });
+        for (const when of ["first", "later"]) {
+          note(`osmod, ${transport}, ${when} start`, await boot(launcher, [], 8080, { cwd: directory }));
+        }
+      }
     }
-    return [...rowsOf("classic image", times), ...rows];
+    const against = classic === undefined ? undefined : "classic image";
+    const rows = [...times].flatMap(([what, seconds]) => rowsOf(what, seconds, what === against ? undefined : against));
+    if (classic !== undefined) return rows;
+    return [
+      { suite: "boot: login", what: "classic image", seconds: [], note: "needs mmdebstrap and mkfs.ext4" },
+      ...rows,
+    ];
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
+const withTransport = (transport) => `import { defineMachine } from "osmod";
+import web from "./machine.ts";
+export default defineMachine({
+  imports: [web],
+  config: { virtualisation: { store: { transport: "${transport}" } } },
+});
+`;
+
 function rowsOf(what, times, against) {
-  return ["login", "nginx"].map((goal) => ({
-    suite: `boot: ${goal}`,
-    what,
-    seconds: times.map((time) => time[goal]),
-    ...(against === undefined ? {} : { against }),
-  }));
+  return ["login", "nginx"]
+    .filter((goal) => goal in times[0])
+    .map((goal) => ({
+      suite: `boot: ${goal}`,
+      what,
+      seconds: times.map((time) => time[goal]),
+      ...(against === undefined ? {} : { against }),
+    }));
 }
 
-/** The classic machine on our launcher's QEMU: the same program, accelerator, memory and CPUs, disks and kernel of its own. */
-function classicCommand(printed, classic, directory, port) {
+/** An option of our launcher's command, with its value. */
+const optionOf = (printed, name) => new RegExp(`${name} (\\S+|'[^']*')`).exec(printed)?.[0] ?? "";
+
+/** Our launcher's QEMU without what is ours: the same program, accelerator, processors and memory. */
+function plainQemu(printed) {
   const end = printed.indexOf(" -name ") > 0 ? printed.indexOf(" -name ") : printed.indexOf(" -machine ");
-  const accel = /-accel (\S+|'[^']*')/.exec(printed)?.[0] ?? "";
   return [
     printed.slice(0, end).trim(),
-    "-machine q35 -nodefaults -no-user-config -m 1024 -smp 2 -display none -serial stdio",
-    /-cpu (\S+)/.exec(printed)?.[0] ?? "",
-    accel,
+    "-machine q35 -nodefaults -no-user-config -display none -serial stdio",
+    ...["-cpu", "-accel", "-smp", "-m"].map((name) => optionOf(printed, name)),
+  ];
+}
+
+/** Until the first line of a busybox that is all there is in the initrd. */
+async function bootFloor(printed, initrd) {
+  const command = [...plainQemu(printed), optionOf(printed, "-kernel"), `-initrd '${initrd}' -append console=ttyS0`];
+  const { login } = await boot("sh", ["-c", `exec ${command.join(" ")}`]);
+  return { login };
+}
+
+/** The classic machine on our launcher's QEMU, with disks and a kernel of its own. */
+function classicCommand(printed, classic, directory, port) {
+  return [
+    ...plainQemu(printed),
     `-kernel ${classic}/vmlinuz -initrd ${classic}/initrd -append 'root=/dev/vda rw console=ttyS0'`,
     `-drive file=${directory}/classic.ext4,format=raw,if=virtio`,
     `-netdev user,id=n0,hostfwd=tcp:127.0.0.1:${port}-:80 -device virtio-net-pci,netdev=n0 -device virtio-rng-pci`,
@@ -85,7 +122,7 @@ async function boot(program, args, port, options = {}) {
             if (/login: /.test(text)) resolve(performance.now());
           });
         }),
-        answering(port).then(() => performance.now()),
+        port === undefined ? undefined : answering(port).then(() => performance.now()),
       ]),
       ended.then((code) => Promise.reject(new Error(`${program} ended with ${code} before it was up:\n${text}`))),
     ]);

@@ -56,11 +56,29 @@ export const storeMountOptions: readonly string[] = [
   "cache=loose",
   "actimeo=3600",
   "max_cached_dirs=4000",
+  // What is run is run again: the second process opens its libraries without asking.
+  "closetimeo=5",
   `ip=${storeShare.serverAddress}`,
 ];
 
 /** For how many seconds the guest keeps directories that it holds a lease on; the kernel's own limit. */
 export const directoryCacheTimeout = 65_000;
+
+/**
+ * Directories of which a boot needs many entries: listing one brings all of them in one answer, where each would be asked for
+ * by itself.
+ */
+const busyDirectories: readonly string[] = [
+  "/usr",
+  "/usr/lib",
+  "/usr/lib/systemd",
+  "/usr/lib/x86_64-linux-gnu",
+  "/usr/lib/x86_64-linux-gnu/security",
+  "/usr/sbin",
+];
+
+/** Shell lines that list {@link busyDirectories}: names only, without a process. */
+export const listBusyDirectories = `for directory in ${busyDirectories.join(" ")}; do set -- "$directory"/*; done\n`;
 
 /** The server's configuration. Its paths are those it sees in its own namespace. */
 export function smbConf(share: SmbShare): string {

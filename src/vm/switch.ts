@@ -65,11 +65,13 @@ export async function switchVm(vm: RunningVm, options: SwitchOptions): Promise<S
   const present = logical(store, vm);
   if (action === "boot" && vm.disk === null) needsDisk(vm.name);
 
+  const view = action === "boot" ? [] : readViewEntries(join(store.physical(launcher), "share/osmod/store-paths"));
+
   // What runs is kept as long as the machine does, also when it is no generation.
   if (action !== "boot") {
     checkLive(vm, running);
     store.addRoot(join(vm.runtime, "switched", launcher.slice("/nix/store/".length)), launcher);
-    await extendView(vm.runtime, readViewEntries(join(store.physical(launcher), "share/osmod/store-paths")));
+    await extendView(vm.runtime, view);
   }
   const generation =
     vm.disk !== null && (action === "switch" || action === "boot")
@@ -79,12 +81,20 @@ export async function switchVm(vm: RunningVm, options: SwitchOptions): Promise<S
   if (action === "boot") return { exitCode: 0, units: noUnits(), atNextStart: [], ...done };
 
   const program = `${next.toplevel}/bin/switch-to-configuration`;
+  const paths = view.map(({ path }) => path);
   const heard = onOutput === undefined ? {} : { onStdout: onOutput, onStderr: onOutput };
-  const { exitCode, stdout, stderr } = await runInGuest([program, action], heard);
+  const { exitCode, stdout, stderr } = await runInGuest(["sh", "-c", forgetMissing, program, action, ...paths], heard);
   if (exitCode !== 0 && exitCode !== UNITS_FAILED) notSwitched(vm.name, exitCode, `${stdout}${stderr}`);
   const report = action === "dry-activate" ? "" : (await runInGuest(["cat", "/run/osmod-switch/report"])).stdout;
   return { exitCode, units: unitsOf(`${report}`), atNextStart: differences(running, next), ...done };
 }
+
+/** Run `"$0" "$1"`; when the guest remembers that one of the other paths is not there, it forgets that first. */
+const forgetMissing = `action=$1; shift
+for path; do
+  [ -e "$path" ] || { echo 2 > /proc/sys/vm/drop_caches; break; }
+done
+exec "$0" "$action"`;
 
 /** Parts of a machine that a running QEMU cannot change. */
 export function differences(running: MachineSpec, next: MachineSpec): string[] {

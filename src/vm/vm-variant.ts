@@ -4,14 +4,24 @@
  * The machine's block devices do not exist in a virtual machine, so its `fileSystems` are replaced as a whole (and never even evaluated). The rest is what
  * QEMU's devices need: their drivers in the initrd, the wire to the store, the console.
  */
-import { define, defineModule, mkDefault, mkIf, mkMerge, mkVMOverride, type Values } from "../lib/index.ts";
+import {
+  define,
+  defineModule,
+  genAttrs,
+  mkBefore,
+  mkDefault,
+  mkIf,
+  mkMerge,
+  mkVMOverride,
+  type Values,
+} from "../lib/index.ts";
 import { buildLauncher, launcherTree, sambaTree } from "./launcher.ts";
 import type { Machine } from "./machine.ts";
 import { machineSpec } from "./machine-spec.ts";
 import { LAN_PREFIX, lansOf } from "./networks.ts";
 import { shareMounts, sharesOf } from "./shared-directories.ts";
 import { sshAccessModule } from "./ssh-access.ts";
-import { directoryCacheTimeout, storePrefixLength, storeShare } from "./store-share.ts";
+import { directoryCacheTimeout, listBusyDirectories, storePrefixLength, storeShare } from "./store-share.ts";
 import { buildStoreImage } from "./transports/erofs.ts";
 import { needsSmb, storeMount, transportModules } from "./transports/index.ts";
 
@@ -36,6 +46,21 @@ const staysMounted = "[Unit]\nDefaultDependencies=no\n";
 /** Where the shared store is, and what is written above it, when the store is writable. */
 const READ_ONLY_STORE = "/nix/.ro-store";
 const WRITABLE_LAYER = "/nix/.rw-store";
+/** An overlay wants two layers; this one stays empty. */
+const NO_LAYER = "/nix/.no-store";
+
+/** Units that have nothing to do here: stage 1 mounts with the right options, users are there before systemd, and the host gives entropy. */
+const idleUnits = [
+  "systemd-remount-fs.service",
+  "systemd-tmpfiles-setup-dev-early.service",
+  "systemd-random-seed.service",
+];
+
+/**
+ * The kernel's security modules without BPF: systemd would load a program for `RestrictFileSystems=` at every start, which takes a twentieth of an
+ * emulated boot.
+ */
+const securityModules = "lsm=landlock,lockdown,yama,apparmor";
 
 /** The module that makes a machine a virtual one. */
 export const vmVariant = defineModule<Machine>({
@@ -72,7 +97,7 @@ export const vmVariant = defineModule<Machine>({
         etc: {
           // Everything runs from the store: an attempt to unmount it at shutdown could only fail.
           "systemd/system/nix-store.mount.d/50-stays.conf": { text: staysMounted },
-          "systemd/system/nix-.ro\\x2dstore.mount.d/50-stays.conf": mkIf(() => config.virtualisation.writableStore, {
+          "systemd/system/nix-.ro\\x2dstore.mount.d/50-stays.conf": mkIf(() => hasLayers(config.virtualisation), {
             text: staysMounted,
           }),
           "systemd/system/nix-.rw\\x2dstore.mount.d/50-stays.conf": mkIf(() => config.virtualisation.writableStore, {
@@ -89,11 +114,14 @@ export const vmVariant = defineModule<Machine>({
         kernelParams: mkMerge([
           () => config.virtualisation.qemu.consoles.map((console) => `console=${console}`),
           ["panic=-1", "cryptomgr.notests", "random.trust_cpu=on"],
+          // The last one counts: a machine that names others has them.
+          mkBefore([securityModules]),
         ]),
-        // The power button, whose device cold plug does not visit.
-        kernelModules: ["button", "evdev"],
+        postBootCommands: mkIf(smb, listBusyDirectories),
         initrd: {
           kernelModules: mkMerge([
+            // The power button, whose device cold plug does not visit.
+            ["button", "evdev"],
             () => [...deviceModules, ...transportModules(config.virtualisation.store.transport, smb())],
             // The agent's port is there before its service starts.
             mkIf(() => config.virtualisation.qemu.guestAgent.enable, ["virtio_console"]),
@@ -132,6 +160,7 @@ export const vmVariant = defineModule<Machine>({
         qemuGuest: { enable: () => config.virtualisation.qemu.guestAgent.enable },
       },
       systemd: {
+        units: genAttrs(idleUnits, () => define({ enable: mkDefault(false) })),
         network: {
           // The kernel counts the LANs' cards right after the first one, so the names are free.
           links: () =>
@@ -178,27 +207,38 @@ export const vmVariant = defineModule<Machine>({
   },
 });
 
-/** The store, shared directories, and the layer that makes the store writable. */
-function storeMounts({
-  store,
-  sharedDirectories,
-  writableStore,
-  writableStoreUseTmpfs,
-}: Values<Machine>["virtualisation"]) {
+/** Whether what the guest sees as its store lies above the shared one. */
+function hasLayers({ store, writableStore }: Values<Machine>["virtualisation"]): boolean {
+  return writableStore || store.transport === "smb";
+}
+
+/**
+ * The store, shared directories, and what lies above the shared store: a layer to write to, or nothing. An overlay remembers what is not there, which
+ * SMB's client asks for again after a second; a boot asks 600 questions of that kind, 200 different ones.
+ */
+function storeMounts(virtualisation: Values<Machine>["virtualisation"]) {
+  const { store, sharedDirectories, writableStore, writableStoreUseTmpfs } = virtualisation;
   const shared = { ...storeMount(store.transport), neededForBoot: true };
   const shares = shareMounts(store.transport, sharesOf(sharedDirectories));
-  if (!writableStore) return { "/nix/store": shared, ...shares };
+  if (!hasLayers(virtualisation)) return { "/nix/store": shared, ...shares };
+  const overlay = { device: "overlay", fsType: "overlay", neededForBoot: true };
+  if (!writableStore) {
+    const options = ["ro", `lowerdir=${READ_ONLY_STORE}:${NO_LAYER}`];
+    return {
+      [READ_ONLY_STORE]: shared,
+      "/nix/store": { ...overlay, options, depends: [READ_ONLY_STORE] },
+      ...shares,
+    };
+  }
   return {
     [READ_ONLY_STORE]: shared,
     ...(writableStoreUseTmpfs
       ? { [WRITABLE_LAYER]: { device: "tmpfs", fsType: "tmpfs", options: ["mode=0755"], neededForBoot: true } }
       : {}),
     "/nix/store": {
-      device: "overlay",
-      fsType: "overlay",
+      ...overlay,
       options: [`lowerdir=${READ_ONLY_STORE}`, `upperdir=${WRITABLE_LAYER}/upper`, `workdir=${WRITABLE_LAYER}/work`],
       depends: [READ_ONLY_STORE, WRITABLE_LAYER],
-      neededForBoot: true,
     },
     ...shares,
   };

@@ -51,6 +51,8 @@ describe("root in the guest", () => {
     const before = readdirSync(join(storeRoot(), "nix/store")).length;
     for (const attempt of [
       "mount -o remount,rw /nix/store && touch /nix/store/written",
+      "mount -o remount,rw /nix/.ro-store && touch /nix/.ro-store/written",
+      "mkdir -p /mnt/up /mnt/work && mount -t overlay -o upperdir=/nix/.ro-store,lowerdir=/etc,workdir=/nix/.ro-store overlay /mnt/up",
       `echo x >> ${own}/init`,
       `rm -f ${own}/init`,
       `chmod 0777 ${own}`,

@@ -71,12 +71,14 @@ describe("the first start", () => {
   });
 
   it("mounts the store read-only over cifs", async () => {
-    expect(await guest.succeed("mount | grep ' /nix/store '")).toMatch(/ type cifs \(ro,/);
+    expect(await guest.succeed("mount | grep ' /nix/.ro-store '")).toMatch(/ type cifs \(ro,/);
+    expect(await guest.succeed("mount | grep ' /nix/store '")).toMatch(/ type overlay \(ro,/);
   });
 
   it("refuses root's writes to the store, at the server too", async () => {
-    const { code } = await guest.run("mount -o remount,rw /nix/store; touch /nix/store/written");
-    expect(code).not.toBe(0);
+    for (const store of ["/nix/.ro-store", "/nix/store"]) {
+      expect((await guest.run(`mount -o remount,rw ${store}; touch ${store}/written`)).code).not.toBe(0);
+    }
     expect((await guest.run("echo x >> /run/current-system/init")).code).not.toBe(0);
     expect(readdirSync(join(home.storeRoot, "nix/store"))).not.toContain("written");
   });

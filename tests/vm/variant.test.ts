@@ -35,7 +35,13 @@ describe("file systems", () => {
   it("of the machine are replaced as a whole", () => {
     const { host, vm } = evaluate();
     expect(Object.keys(host.config.fileSystems).sort()).toEqual(["/", "/data"]);
-    expect(Object.keys(vm.config.fileSystems).sort()).toEqual(["/", "/nix/store", "/tmp/shared", "/tmp/xchg"]);
+    expect(Object.keys(vm.config.fileSystems).sort()).toEqual([
+      "/",
+      "/nix/.ro-store",
+      "/nix/store",
+      "/tmp/shared",
+      "/tmp/xchg",
+    ]);
     expect(vm.config.fileSystems["/"]).toMatchObject({
       device: "/dev/disk/by-id/virtio-root",
       fsType: "ext4",
@@ -59,9 +65,13 @@ describe("file systems", () => {
   });
 
   it("have the store read-only from the share, before anything else runs", () => {
-    const store = evaluate().vm.config.fileSystems["/nix/store"];
-    expect(store).toMatchObject({ device: "//10.0.3.4/store", fsType: "cifs", neededForBoot: true });
-    expect(store?.options).toEqual(expect.arrayContaining(["ro", "posix", "nomapposix", "iocharset=iso8859-1"]));
+    const { "/nix/.ro-store": shared, "/nix/store": store } = evaluate().vm.config.fileSystems;
+    expect(shared).toMatchObject({ device: "//10.0.3.4/store", fsType: "cifs", neededForBoot: true });
+    expect(shared?.options).toEqual(expect.arrayContaining(["ro", "posix", "nomapposix", "iocharset=iso8859-1"]));
+    // Above it is a layer that remembers what is not there, and no layer that could be written to.
+    expect(store).toMatchObject({ fsType: "overlay", neededForBoot: true, depends: ["/nix/.ro-store"] });
+    expect(store?.options).toEqual(expect.arrayContaining(["ro", "lowerdir=/nix/.ro-store:/nix/.no-store"]));
+    expect(store?.options.join()).not.toContain("upperdir");
   });
 
   it("get those of virtualisation.fileSystems", () => {
@@ -187,7 +197,9 @@ describe("the store's transport", () => {
     "%s mounts the store read-only, before anything else, and the shared directories",
     (transport, fsType) => {
       const { vm, spec } = over(transport);
-      expect(vm.config.fileSystems["/nix/store"]).toMatchObject({ fsType, neededForBoot: true });
+      const shared = transport === "smb" ? "/nix/.ro-store" : "/nix/store";
+      expect(vm.config.fileSystems[shared]).toMatchObject({ fsType, neededForBoot: true });
+      expect(vm.config.fileSystems[shared]?.options).toContain("ro");
       expect(vm.config.fileSystems["/nix/store"]?.options).toContain("ro");
       expect(vm.config.fileSystems["/tmp/xchg"]?.fsType).toBe(fsType === "erofs" ? "cifs" : fsType);
       expect(vm.config.boot.initrd.kernelModules).toContain(fsType);

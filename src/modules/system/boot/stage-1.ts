@@ -152,7 +152,9 @@ export function mountLine(fs: FileSystem): string {
     const bind = fs.options.includes("bind") || fs.options.includes("rbind");
     const what = bind && device.startsWith("/") ? `/sysroot${device}` : device;
     // The layers of an overlay have to be there.
-    const layers = fs.options.flatMap((option) => /^(?:upperdir|workdir)=(.*)$/.exec(option)?.[1] ?? []);
+    const layers = fs.options.flatMap(
+      (option) => /^(?:lowerdir|upperdir|workdir)=(.*)$/.exec(option)?.[1]?.split(":") ?? [],
+    );
     const made = layers.length === 0 ? "" : `mkdir -p ${layers.map((path) => sh(`/sysroot${path}`)).join(" ")}; `;
     return `${made}mount_other ${sh(what)} ${sh(fs.mountPoint)} ${sh(bind ? "none" : fs.fsType)} ${sh(mountOptions)}`;
   }
