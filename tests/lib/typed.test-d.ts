@@ -144,6 +144,13 @@ describe("definitions", () => {
     module({ config: { services: { sshd: { listen: { udp: 22 } } } } });
     // @ts-expect-error a default
     mkOption({ type: t.listOf(t.port), default: ["22"] });
+    mkOption({
+      type: user,
+      default: {
+        // @ts-expect-error inside a default
+        uid: "1",
+      },
+    });
     // @ts-expect-error an explicit undefined
     module({ config: { networking: { hostName: undefined } } });
   });

@@ -11,6 +11,7 @@ import { Origin } from "../core/origin.ts";
 import { nearest } from "../core/suggest.ts";
 import { makeType, type Type } from "../core/type.ts";
 import type {
+  AppliedOption,
   Bool,
   Def,
   In,
@@ -18,7 +19,6 @@ import type {
   NullOr,
   Opaque,
   Option,
-  OptionFor,
   OptionType,
   Scalar,
   Tree,
@@ -29,14 +29,20 @@ import { bool, opaque } from "../types/scalar.ts";
 import { checkOption, checkTree } from "./declarations.ts";
 
 /** What `mkOption` takes. */
-export interface OptionSpec<D extends OptionType, A, S = string> {
-  readonly type: D;
-  /** The value when nothing defines the option. One that depends on other options goes into the module's `defaults`. */
-  readonly default?: NoInfer<Def<In<D>>>;
-  /** What documentation shows instead of the default, for one that is long or not the same everywhere. */
-  readonly defaultText?: string | DocText;
+export interface OptionSpec<D extends OptionType, A, S = string> extends OptionFields<D, A> {
   /** Prose, Markdown. Editors show a literal one wherever the option is defined. */
   readonly description?: S;
+}
+/**
+ * All but the description, which is another one for every option: these the compiler works out once for every type. That
+ * takes an alias, because an interface that extends another one makes its members anew for itself.
+ */
+type OptionFields<D extends OptionType, A> = {
+  readonly type: D;
+  /** The value when nothing defines the option. One that depends on other options goes into the module's `defaults`. */
+  readonly default?: Def<In<D>>;
+  /** What documentation shows instead of the default, for one that is long or not the same everywhere. */
+  readonly defaultText?: string | DocText;
   /** A value as an example, or `literalExpression` and `literalMD` for words in its place. */
   readonly example?: unknown;
   /** Changes the merged value before anyone reads it. */
@@ -52,7 +58,7 @@ export interface OptionSpec<D extends OptionType, A, S = string> {
   readonly visible?: Visibility;
   /** Names of packages that have to do with it, or Markdown about them; for documentation. */
   readonly relatedPackages?: readonly string[] | string;
-}
+};
 
 /**
  * Declare an option. A default that does not fit the type is a problem at once.
@@ -66,9 +72,9 @@ export interface OptionSpec<D extends OptionType, A, S = string> {
  */
 export function mkOption<D extends OptionType, A = NotApplied, const S extends string = never>(
   spec: OptionSpec<D, A, S>,
-): OptionFor<D, A, S> {
+): [A] extends [NotApplied] ? Option<D, S> : AppliedOption<D, A, S> {
   const origin = Origin.capture(mkOption);
-  return inCall("mkOption", () => declared(spec as OptionSpec<OptionType, unknown>, origin)) as OptionFor<D, A, S>;
+  return inCall("mkOption", () => declared(spec as OptionSpec<OptionType, unknown>, origin)) as never;
 }
 
 function declared(spec: OptionSpec<OptionType, unknown>, origin: Origin): unknown {

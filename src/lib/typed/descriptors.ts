@@ -18,6 +18,7 @@ declare const $input: unique symbol;
 declare const $elem: unique symbol;
 declare const $elem2: unique symbol;
 declare const $tree: unique symbol;
+declare const $option: unique symbol;
 declare const $type: unique symbol;
 declare const $description: unique symbol;
 declare const $in: unique symbol;
@@ -27,8 +28,11 @@ declare const wrap_it_in_define_or_mkIf_or_mkMerge: unique symbol;
 /**
  * Identity, but not an inference site: the type parameter is then inferred from the contextual *return* type only, and
  * that is why a typo inside `mkIf(…, mkForce({ … }))` is found at its place.
+ *
+ * Every wrapper and every thunk inside one instantiates it, so its form is the cheapest that does: an index into a tuple
+ * costs twice as much, and with the compiler's own `NoInfer` editors offer no members of an enum inside a wrapper.
  */
-export type Later<T> = [T][T extends unknown ? 0 : never];
+export type Later<T> = [T] extends [infer U] ? U : never;
 
 /** Any option type. */
 export interface OptionType {
@@ -247,11 +251,18 @@ export type FreeFunction<O, F> = (
   | (Values<O> & { readonly [name: string]: Val<F> });
 
 /**
+ * Any option. It says nothing of the type: a tree asks for one at every `mkOption` inside it, and from `Option<unknown>`
+ * the compiler would infer a type and a description for each of them, to no use and at a third of the cost of a declaration.
+ */
+export interface AnyOption {
+  readonly [$option]: true;
+}
+/**
  * A declared option of type `T` with the description `D`, a literal type, so that editors can show it where the option is
  * defined. `D` is taken in, not given out: of an option that two modules declare, each with its own words, it is not a
  * contradiction.
  */
-export interface Option<out T, in D = never> {
+export interface Option<out T, in D = never> extends AnyOption {
   readonly [$type]: T;
   readonly [$description]?: (description: D) => void;
 }
@@ -259,8 +270,6 @@ export interface Option<out T, in D = never> {
 export interface AppliedOption<out T, out A, in D = never> extends Option<T, D> {
   readonly [$value]: A;
 }
-/** Any option. */
-export type AnyOption = Option<unknown>;
 /** Options, grouped. */
 export interface Tree {
   readonly [name: string]: AnyOption | Tree;
@@ -269,7 +278,7 @@ export interface Tree {
 export interface NotApplied {
   readonly [$kind]: "not applied";
 }
-/** What `mkOption` returns. */
+/** What `mkOption` returns; there it is written out, because an alias of three parameters costs as much again. */
 export type OptionFor<T, A, D = never> = [A] extends [NotApplied] ? Option<T, D> : AppliedOption<T, A, D>;
 /** The value of an option, after `apply`. */
 export type OptionValue<P> = P extends { readonly [$value]: infer A } ? A : P extends Option<infer T> ? Val<T> : never;
