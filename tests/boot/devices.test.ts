@@ -3,8 +3,9 @@
  * starts soonest); each other transport has a short look of its own.
  */
 import type { ChildProcess } from "node:child_process";
-import { lchownSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lchownSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VirtualLan } from "../../src/vm/index.ts";
@@ -135,6 +136,36 @@ describe("the same disk later", () => {
   });
 });
 
+describe("a new disk for the same machine, in a restricted network", () => {
+  it("is asked for, and leaves the former one beside it", async () => {
+    await build(`store: { transport: "erofs" }, writableStore: true, writableStoreUseTmpfs: false, restrictNetwork: true,
+      forwardPorts: [{ host: { port: 0 }, guest: { port: 8000 } }],`);
+    await start({}, ["--fresh"]);
+    expect((await guest.run("cat /root/kept")).code).not.toBe(0);
+    expect(existsSync(join(directory, "devices.qcow2.old"))).toBe(true);
+  });
+
+  it("keeps what is written to the store on that disk", async () => {
+    await guest.succeed("echo x > /nix/store/written");
+    expect(await guest.succeed("findmnt -no FSTYPE -T /nix/.rw-store/upper/written")).toBe("ext4\n");
+  });
+
+  it("is reached by the forwarded port alone, and reaches nothing", async () => {
+    const [line = ""] = readFileSync(join(runtime, "ports"), "utf8").split("\n");
+    await guest.succeed(
+      "bb=$(ls -d /nix/store/*-busybox-static)/bin/busybox; $bb nc -ll -p 8000 -e $bb echo of the guest &",
+    );
+    expect(await ask(Number(/:(\d+)/.exec(line)?.[1]))).toBe("of the guest\n");
+    const servers: Server[] = [];
+    const port = await answer("of the host alone", servers, "0.0.0.0");
+    for (const address of ["10.0.2.2", "10.0.2.3", "10.0.3.4", ...externalAddresses()]) {
+      expect((await tcp(address, port)).output, address).not.toContain("of the host alone");
+    }
+    for (const server of servers) server.close();
+    await powerOff();
+  });
+});
+
 describe("a machine without a disk", () => {
   it.each(["9p", "smb"] as const)("has its root in memory, and its store over %s", async (transport) => {
     await build(`store: { transport: "${transport}" }, diskImage: null`);
@@ -191,7 +222,7 @@ function launch(name = "devices") {
   return home.run(join(directory, `result/bin/run-${name}-vm`), [], { cwd: directory });
 }
 
-async function start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+async function start(env: Readonly<Record<string, string>> = {}, options: readonly string[] = []): Promise<void> {
   // A test that failed may have left its machine running.
   const former = vm;
   if (former !== undefined && former.exitCode === null && former.signalCode === null) {
@@ -200,7 +231,7 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<void> 
   }
   starts += 1;
   runtime = join(runtimeBase, `run-${starts}`);
-  vm = home.start(join(directory, "result/bin/run-devices-vm"), ["--headless"], {
+  vm = home.start(join(directory, "result/bin/run-devices-vm"), ["--headless", ...options], {
     cwd: directory,
     env: { OSMOD_RUNTIME_DIR: runtime, ...env },
   });
@@ -251,15 +282,22 @@ async function sharesBelongToTheUser(): Promise<void> {
   expect(await guest.succeed("cat /tmp/shared/answer; stat -c %u /tmp/shared/answer")).toBe("of the host\n0\n");
 }
 
-/** Listen on the host's loopback and say something to whoever comes. */
-function answer(text: string, servers: Server[]): Promise<number> {
+/** The host's addresses on other networks than its own. */
+function externalAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address),
+  );
+}
+
+/** Listen on every address of the host, or on its loopback, and say something to whoever comes. */
+function answer(text: string, servers: Server[], host = "127.0.0.1"): Promise<number> {
   const server = createServer((socket) => {
     socket.on("error", () => {});
     socket.end(`${text}\n`);
   });
   servers.push(server);
   return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(0, host, () => {
       const address = server.address();
       resolve(typeof address === "object" && address !== null ? address.port : 0);
     });
