@@ -33,10 +33,13 @@ export abstract class Cell {
   // There is a cell for every option: `private` costs nothing to set up, `#` a call for each.
   private state: 0 | 1 | 2;
   private value: unknown;
+  /** The cell's part of `maxNesting`: what its computation takes of the stack. */
+  private readonly weight: number;
 
-  constructor() {
+  constructor(weight = 4) {
     this.state = idle;
     this.value = undefined;
+    this.weight = weight;
   }
 
   /** Work out the value. Runs at most once successfully; a failure is not remembered. */
@@ -51,11 +54,6 @@ export abstract class Cell {
   /** What an error says was being evaluated, unless that goes without saying. */
   context(): string | undefined {
     return this.describe();
-  }
-
-  /** The cell's part of `maxNesting`: what its computation takes of the stack. */
-  protected get weight(): number {
-    return 4;
   }
 
   /** True once the value is known. */
@@ -101,7 +99,7 @@ export abstract class Cell {
       nesting = before;
       this.state = idle;
       // Only now: looking at what was thrown may run code, a proxy's for one.
-      throw suspension ?? this.#explain(error, place);
+      throw suspension ?? this.explain(error, place);
     }
   }
 
@@ -110,7 +108,7 @@ export abstract class Cell {
     if (this.state !== done) this.state = held ? running : idle;
   }
 
-  #explain(error: unknown, place: Origin | undefined): unknown {
+  private explain(error: unknown, place: Origin | undefined): unknown {
     if (ConfigError.isOne(error)) {
       const context = this.context();
       if (context !== undefined) error.passThrough(context);
@@ -259,21 +257,21 @@ export function watchCells<T>(begin: (cell: Cell) => void, end: () => void, f: (
 
 /** A computation that has no option of its own: a look at all modules, a question about an option. */
 export class Computation extends Cell {
-  readonly #what: string;
-  readonly #compute: () => unknown;
+  private readonly what: string;
+  private readonly work: () => unknown;
 
   constructor(what: string, compute: () => unknown) {
     super();
-    this.#what = what;
-    this.#compute = compute;
+    this.what = what;
+    this.work = compute;
   }
   override describe(): string {
-    return this.#what;
+    return this.what;
   }
   override context(): undefined {
     return undefined;
   }
   protected override compute(): unknown {
-    return this.#compute();
+    return this.work();
   }
 }

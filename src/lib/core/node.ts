@@ -46,7 +46,7 @@ export class OptionNode extends Cell {
 
   /** All definitions with their wrappers on; the option's own default comes first. */
   get raw(): readonly Def[] {
-    const given = this.group.definitionsOf(this.schema.name);
+    const given = this.group.definitionsOf(this.schema);
     if (!this.schema.hasDefault) return given;
     return given.length === 0 ? [defaultDef(this.schema)] : [defaultDef(this.schema), ...given];
   }
@@ -113,7 +113,7 @@ export class OptionNode extends Cell {
     const { schema, group } = this;
     const { type } = schema;
     const { name } = schema;
-    const part = this.peeled === undefined && type.keepsValue ? group.onlyPart(name) : undefined;
+    const part = this.peeled === undefined && type.keepsValue ? group.onlyPart(schema) : undefined;
     if (part === undefined || !allHold(part.conditions)) return undefined;
     let value = member(part.value as object, name);
     let { origin, priority: own } = part;
