@@ -80,7 +80,8 @@ export abstract class Cell {
     places[own] = undefined;
     depth = own + 1;
     try {
-      const value = returned(this.compute());
+      const value = this.compute();
+      if (suspended !== undefined) throw suspended;
       this.value = value;
       this.state = done;
       active[own] = undefined;
@@ -89,18 +90,23 @@ export abstract class Cell {
       return value;
     } catch (error) {
       // No `finally`: unwinding through hundreds of cells took twice as long with one.
-      // Whatever was thrown after a suspension, nothing was computed to the end. Where the stack was full before the count
-      // was, the remedy is the same.
-      const place = places[depth - 1];
-      const suspension = suspended ?? (depth > 1 && isStackOverflow(error) ? new Suspension(this) : undefined);
-      // Cells inside this one that had no stack left to clean up.
-      while (--depth > own) active[depth]?.hold(false);
-      active[own] = undefined;
-      nesting = before;
-      this.state = idle;
-      // Only now: looking at what was thrown may run code, a proxy's for one.
-      throw suspension ?? this.explain(error, place);
+      throw this.failed(error, own, before);
     }
+  }
+
+  /** Clean up after a computation that threw, and say what to throw on. */
+  private failed(error: unknown, own: number, before: number): unknown {
+    // Whatever was thrown after a suspension, nothing was computed to the end. Where the stack was full before the count
+    // was, the remedy is the same.
+    const place = places[depth - 1];
+    const suspension = suspended ?? (depth > 1 && isStackOverflow(error) ? new Suspension(this) : undefined);
+    // Cells inside this one that had no stack left to clean up.
+    while (--depth > own) active[depth]?.hold(false);
+    active[own] = undefined;
+    nesting = before;
+    this.state = idle;
+    // Only now: looking at what was thrown may run code, a proxy's for one.
+    return suspension ?? this.explain(error, place);
   }
 
   /** While a cell waits for a suspended one it still counts as running. @internal */

@@ -119,7 +119,9 @@ export class Condition extends Cell {
 
 /** True when all conditions hold; the outer ones are asked first, and an inner one only if they do. */
 export function allHold(conditions: Conditions | undefined): boolean {
-  return conditions === undefined || (allHold(conditions.outer) && conditions.condition.holds());
+  if (conditions === undefined) return true;
+  const { condition, outer } = conditions;
+  return (outer === undefined || allHold(outer)) && condition.holds();
 }
 
 /** The getter of an object's member. Unlike a property descriptor it costs no allocation, and every member is asked for. */

@@ -9,7 +9,7 @@ import { Loc, showLoc } from "./loc.ts";
 import { OptionNode } from "./node.ts";
 import { Origin } from "./origin.ts";
 import { readTooEarly } from "./problems.ts";
-import { type BrokenSchema, GroupSchema, OptionSchema, type SchemaNode } from "./schema.ts";
+import { BrokenSchema, GroupSchema, OptionSchema, type SchemaNode } from "./schema.ts";
 import type { Scope } from "./scope.ts";
 
 const noDefs: readonly Def[] = [];
@@ -105,8 +105,12 @@ export class GroupNode {
 
   /** The part that mentions an option, if there is exactly one. */
   onlyPart(option: OptionSchema): Def | undefined {
+    if (this.mentions !== undefined) {
+      const found = this.mentions[option.index];
+      return found === undefined || found.length > 1 ? undefined : found[0];
+    }
+    const { parts } = this;
     const { name } = option;
-    const parts = this.partsFor(option);
     let only: Def | undefined;
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i] as Def;
@@ -158,8 +162,12 @@ export class GroupNode {
     this.madeObject = object;
     schema.children.forEach((child, name) => {
       if (!(child instanceof OptionSchema)) {
-        if (child instanceof GroupSchema) setGetter(object, name, () => this.group(name).object());
-        else setGetter(object, name, () => this.fail(child, name));
+        let inner: object | undefined;
+        setGetter(object, name, () => {
+          if (child instanceof BrokenSchema) throw child.error(this.locOf(name));
+          inner ??= this.group(name).object();
+          return inner;
+        });
         return;
       }
       if (context !== undefined) {

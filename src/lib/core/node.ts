@@ -89,10 +89,12 @@ export class OptionNode extends Cell {
 
   protected override compute(): unknown {
     const { schema } = this;
-    if (schema.isPlain) {
-      const value = this.ofOneDefinition();
-      if (value !== undefined) return value;
-    }
+    const value = schema.isPlain ? this.ofOneDefinition() : undefined;
+    return value === undefined ? this.ofAllDefinitions() : value;
+  }
+
+  private ofAllDefinitions(): unknown {
+    const { schema } = this;
     if (schema.conflict !== undefined) throw schema.error(this.loc);
     const { aliasOf } = schema;
     if (aliasOf !== undefined) {
@@ -131,13 +133,19 @@ export class OptionNode extends Cell {
       at(origin);
       const result = returned((value as () => unknown)());
       if (!isPrimitive(result)) {
-        const def = new Def(() => result, origin, undefined, own, part.base);
-        this.peeled = schema.hasDefault ? [defaultDef(schema), def] : [def];
+        this.keepResult(result, origin, own, part.base);
         return undefined;
       }
       value = result;
     }
     return isPrimitive(value) && type.check(value) ? value : undefined;
+  }
+
+  /** Keep what a thunk returned as the only definition; it may still have wrappers. */
+  private keepResult(result: unknown, origin: Origin, own: number | undefined, base: number): void {
+    const { schema } = this;
+    const def = new Def(() => result, origin, undefined, own, base);
+    this.peeled = schema.hasDefault ? [defaultDef(schema), def] : [def];
   }
 
   /** What modules see as `options.a.b`. */

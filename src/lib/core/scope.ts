@@ -13,7 +13,7 @@ import { ConfigError } from "../config-error.ts";
 import { argumentsOf, completeArguments, giveArguments } from "./arguments.ts";
 import type { Blueprint, Prepared } from "./blueprint.ts";
 import { at, Cell } from "./cell.ts";
-import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
+import { Def, isGroup, member, pushDown, rewrap, setGetter, setMember } from "./definition.ts";
 import { GroupNode } from "./group.ts";
 import { internalSchema } from "./internal.ts";
 import { Loc, names, showLoc } from "./loc.ts";
@@ -51,6 +51,8 @@ const noDefs: readonly Def[] = [];
 
 /** One fixpoint. */
 export class Scope {
+  readonly loc: Loc | undefined;
+  readonly context: Context;
   root: GroupNode;
   /** True while modules may still say more. */
   collecting: boolean;
@@ -66,6 +68,8 @@ export class Scope {
 
   constructor(spec: ScopeSpec) {
     // All members from the start, and `private`, not `#`: each first scope would have this whole class parsed once more.
+    this.loc = spec.loc;
+    this.context = spec.context;
     this.root = undefined as unknown as GroupNode;
     this.collecting = true;
     this.spec = spec;
@@ -97,12 +101,6 @@ export class Scope {
     this.distributeTo(this.root, this.definitions(defs ?? noDefs));
   }
 
-  get loc(): Loc | undefined {
-    return this.spec.loc;
-  }
-  get context(): Context {
-    return this.spec.context;
-  }
   get hasFreeform(): boolean {
     return this.prepared.hasFreeform || this.ownInternal?.hasDefinition("freeformType") === true;
   }
@@ -243,8 +241,10 @@ export class Scope {
   private distributeTo(group: GroupNode, defs: readonly Def[]): void {
     if (defs.length === 0) return;
     for (const broken of group.schema.broken) this.report(broken.error(group.locOf(broken.name)));
+    let areGroups = true;
+    for (let i = 0; i < defs.length; i++) if (!isGroup((defs[i] as Def).value)) areGroups = false;
     let inner: Map<string, Def[]> | undefined;
-    group.add(this.groupsOf(group, defs), (name, schema, def) => {
+    group.add(areGroups ? defs : this.groupsAmong(group, defs), (name, schema, def) => {
       if (schema instanceof GroupSchema || (name === "_module" && group === this.root)) {
         inner ??= new Map();
         let plain = inner.get(name);
@@ -258,16 +258,12 @@ export class Scope {
         this.unmatched.push({ group, name, def: def.member(member(def.value as object, name)) });
       }
     });
-    inner?.forEach((plain, name) => {
+    for (const [name, plain] of inner ?? [])
       this.distributeTo(group.schema.children.has(name) ? group.group(name) : this.internal, plain);
-    });
   }
 
   /** The definitions of a group that are plain sets; the others are problems. */
-  private groupsOf(group: GroupNode, defs: readonly Def[]): readonly Def[] {
-    let areGroups = true;
-    for (let i = 0; i < defs.length; i++) if (!isGroup((defs[i] as Def).value)) areGroups = false;
-    if (areGroups) return defs;
+  private groupsAmong(group: GroupNode, defs: readonly Def[]): readonly Def[] {
     for (const def of defs) {
       const { value } = def;
       if (isGroup(value)) continue;
@@ -322,12 +318,9 @@ export class Scope {
    */
   private makeArgs(): object {
     const args = argumentsOf(this);
-    const later = (name: string, get: () => object): void => {
-      Object.defineProperty(args, name, { enumerable: true, configurable: true, get });
-    };
-    if (this.root === undefined) later("config", () => this.root.handle());
+    if (this.root === undefined) setGetter(args, "config", () => this.root.handle());
     else setMember(args, "config", this.root.handle());
-    later("options", () => this.root.view());
+    setGetter(args, "options", () => this.root.view());
     giveArguments(args, this.context.specialArgs);
     if (this.spec.args !== undefined) giveArguments(args, this.spec.args());
     return completeArguments(args);
