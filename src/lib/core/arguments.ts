@@ -63,13 +63,8 @@ export function completeArguments(args: object): object {
 export function giveArguments(args: object, from: object): void {
   for (const name of Object.keys(from)) {
     const descriptor = Object.getOwnPropertyDescriptor(from, name);
-    if (descriptor?.get === undefined) giveArgument(args, name, descriptor?.value);
+    // What wins over another may replace a getter, which cannot be assigned to.
+    if (descriptor?.get === undefined && !Object.hasOwn(args, name)) setMember(args, name, descriptor?.value);
     else Object.defineProperty(args, name, { ...descriptor, configurable: true });
   }
-}
-
-/** Add a member; one that wins over another may replace a getter, which cannot be assigned to. */
-function giveArgument(args: object, name: string, value: unknown): void {
-  if (Object.hasOwn(args, name)) Object.defineProperty(args, name, { value, enumerable: true, configurable: true });
-  else setMember(args, name, value);
 }

@@ -24,38 +24,38 @@ export interface Prepared {
 export class Blueprint {
   readonly modules: readonly ModuleLike[];
   readonly expectedClass: string | undefined;
-  #ready: Prepared | undefined;
+  private ready: Prepared | undefined;
 
   constructor(modules: readonly ModuleLike[], expectedClass?: string) {
     this.modules = modules;
     this.expectedClass = expectedClass;
+    this.ready = undefined;
   }
 
   /** The collected modules and their schema; `args` are asked for only if a module is a function. */
   prepare(args: () => object): Prepared {
-    if (this.#ready !== undefined) return this.#ready;
+    if (this.ready !== undefined) return this.ready;
     const { entries, isStatic } = collect(this.modules, args, this.expectedClass);
     const declared: Declared[] = [];
-    for (const { fields, origin } of entries) {
-      const { options } = fields;
-      if (options === undefined) continue;
-      if (!isTree(options)) throw declarationShape(undefined, origin, options);
-      declared.push({ tree: options, origin });
-    }
-    const speaking = entries.filter(({ fields }) => speaks(fields));
-    const prepared: Prepared = {
-      schema: new GroupSchema(declared),
-      entries,
-      speaking,
+    const speaking: Entry[] = [];
+    let inner = 0;
+    let hasFreeform = false;
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i] as Entry;
+      const { fields, origin, level } = entry;
+      const { options, freeformType } = fields;
+      if (options !== undefined) {
+        if (!isTree(options)) throw declarationShape(undefined, origin, options);
+        declared.push({ tree: options, origin });
+      }
+      if (freeformType !== undefined) hasFreeform = true;
+      if (fields.config === undefined && fields.defaults === undefined && freeformType === undefined) continue;
+      speaking.push(entry);
       // Definitions from outside count as modules beside the given ones, which the reversed list has last.
-      inner: speaking.filter(({ level }) => level > 0).length,
-      hasFreeform: entries.some(({ fields }) => fields.freeformType !== undefined),
-    };
-    if (isStatic) this.#ready = prepared;
+      if (level > 0) inner++;
+    }
+    const prepared: Prepared = { schema: new GroupSchema(declared), entries, speaking, inner, hasFreeform };
+    if (isStatic) this.ready = prepared;
     return prepared;
   }
-}
-
-function speaks(fields: Entry["fields"]): boolean {
-  return fields.config !== undefined || fields.defaults !== undefined || fields.freeformType !== undefined;
 }

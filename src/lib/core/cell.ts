@@ -33,10 +33,13 @@ export abstract class Cell {
   // There is a cell for every option: `private` costs nothing to set up, `#` a call for each.
   private state: 0 | 1 | 2;
   private value: unknown;
+  /** The cell's part of `maxNesting`: what its computation takes of the stack. */
+  private readonly weight: number;
 
-  constructor() {
+  constructor(weight = 4) {
     this.state = idle;
     this.value = undefined;
+    this.weight = weight;
   }
 
   /** Work out the value. Runs at most once successfully; a failure is not remembered. */
@@ -51,11 +54,6 @@ export abstract class Cell {
   /** What an error says was being evaluated, unless that goes without saying. */
   context(): string | undefined {
     return this.describe();
-  }
-
-  /** The cell's part of `maxNesting`: what its computation takes of the stack. */
-  protected get weight(): number {
-    return 4;
   }
 
   /** True once the value is known. */
@@ -82,7 +80,8 @@ export abstract class Cell {
     places[own] = undefined;
     depth = own + 1;
     try {
-      const value = returned(this.compute());
+      const value = this.compute();
+      if (suspended !== undefined) throw suspended;
       this.value = value;
       this.state = done;
       active[own] = undefined;
@@ -91,18 +90,23 @@ export abstract class Cell {
       return value;
     } catch (error) {
       // No `finally`: unwinding through hundreds of cells took twice as long with one.
-      // Whatever was thrown after a suspension, nothing was computed to the end. Where the stack was full before the count
-      // was, the remedy is the same.
-      const place = places[depth - 1];
-      const suspension = suspended ?? (depth > 1 && isStackOverflow(error) ? new Suspension(this) : undefined);
-      // Cells inside this one that had no stack left to clean up.
-      while (--depth > own) active[depth]?.hold(false);
-      active[own] = undefined;
-      nesting = before;
-      this.state = idle;
-      // Only now: looking at what was thrown may run code, a proxy's for one.
-      throw suspension ?? this.#explain(error, place);
+      throw this.failed(error, own, before);
     }
+  }
+
+  /** Clean up after a computation that threw, and say what to throw on. */
+  private failed(error: unknown, own: number, before: number): unknown {
+    // Whatever was thrown after a suspension, nothing was computed to the end. Where the stack was full before the count
+    // was, the remedy is the same.
+    const place = places[depth - 1];
+    const suspension = suspended ?? (depth > 1 && isStackOverflow(error) ? new Suspension(this) : undefined);
+    // Cells inside this one that had no stack left to clean up.
+    while (--depth > own) active[depth]?.hold(false);
+    active[own] = undefined;
+    nesting = before;
+    this.state = idle;
+    // Only now: looking at what was thrown may run code, a proxy's for one.
+    return suspension ?? this.explain(error, place);
   }
 
   /** While a cell waits for a suspended one it still counts as running. @internal */
@@ -110,7 +114,7 @@ export abstract class Cell {
     if (this.state !== done) this.state = held ? running : idle;
   }
 
-  #explain(error: unknown, place: Origin | undefined): unknown {
+  private explain(error: unknown, place: Origin | undefined): unknown {
     if (ConfigError.isOne(error)) {
       const context = this.context();
       if (context !== undefined) error.passThrough(context);
@@ -259,21 +263,21 @@ export function watchCells<T>(begin: (cell: Cell) => void, end: () => void, f: (
 
 /** A computation that has no option of its own: a look at all modules, a question about an option. */
 export class Computation extends Cell {
-  readonly #what: string;
-  readonly #compute: () => unknown;
+  private readonly what: string;
+  private readonly work: () => unknown;
 
   constructor(what: string, compute: () => unknown) {
     super();
-    this.#what = what;
-    this.#compute = compute;
+    this.what = what;
+    this.work = compute;
   }
   override describe(): string {
-    return this.#what;
+    return this.what;
   }
   override context(): undefined {
     return undefined;
   }
   protected override compute(): unknown {
-    return this.#compute();
+    return this.work();
   }
 }

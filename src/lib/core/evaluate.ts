@@ -57,7 +57,7 @@ export class RawEvaluation {
       blueprint: new Blueprint(this.spec.modules, this.spec.class),
       loc: locOf(this.spec.prefix ?? []),
       context: { specialArgs: this.spec.specialArgs ?? {} },
-      args: () => ({ moduleType: this.type, extendModules: (more: Extension) => this.extendModules(more) }),
+      args: () => argumentsAbout(this),
     });
   }
 
@@ -113,6 +113,16 @@ export class RawEvaluation {
   }
 }
 
+/** What module functions are told of the evaluation; its type is made when it is asked for. */
+function argumentsAbout(evaluation: RawEvaluation): object {
+  return {
+    get moduleType() {
+      return evaluation.type;
+    },
+    extendModules: (more: Extension) => evaluation.extendModules(more),
+  };
+}
+
 /** The evaluation that somebody was given, for whoever looks inside it. */
 export function evaluated(evaluation: unknown, call: string): RawEvaluation {
   expecting(evaluation instanceof RawEvaluation, call, "an evaluation, which evalModules returns", evaluation);
@@ -121,12 +131,9 @@ export function evaluated(evaluation: unknown, call: string): RawEvaluation {
 
 /** Evaluate modules. */
 export function evaluate(spec: EvaluateSpec): RawEvaluation {
-  const isRight = carefully(() => isList(spec.modules), false);
-  expecting(
-    isRight,
-    "evaluate",
-    "a list of modules",
-    carefully<unknown>(() => spec.modules, spec),
-  );
+  if (!carefully(() => isList(spec.modules), false)) {
+    const got = carefully<unknown>(() => spec.modules, spec);
+    expecting(false, "evaluate", "a list of modules", got);
+  }
   return new RawEvaluation(spec);
 }

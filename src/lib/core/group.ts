@@ -9,10 +9,13 @@ import { Loc, showLoc } from "./loc.ts";
 import { OptionNode } from "./node.ts";
 import { Origin } from "./origin.ts";
 import { readTooEarly } from "./problems.ts";
-import { type BrokenSchema, GroupSchema, OptionSchema } from "./schema.ts";
+import { BrokenSchema, GroupSchema, OptionSchema, type SchemaNode } from "./schema.ts";
 import type { Scope } from "./scope.ts";
 
 const noDefs: readonly Def[] = [];
+
+/** Told of a member of a definition: its name, what the schema has for it, and the definition. */
+type TellOther = (name: string, schema: SchemaNode | undefined, part: Def) => void;
 
 /**
  * A group of options in a scope. What runs for every option is written with `forEach` and counted loops: a configuration is
@@ -23,19 +26,27 @@ export class GroupNode {
   readonly schema: GroupSchema;
   readonly loc: Loc | undefined;
   /** What each module says about the group, its wrappers off; there is no list for each option. */
-  #parts: readonly Def[] = noDefs;
-  /** Which parts mention a name; only where there are many parts. */
-  #mentions: Map<string, readonly Def[]> | undefined;
-  #groups: Map<string, GroupNode> | undefined;
-  #nodes: Map<string, OptionNode> | undefined;
-  #object: object | undefined;
-  #handle: object | undefined;
-  #view: object | undefined;
+  private parts: readonly Def[];
+  /** Which parts mention an option, by its index; only where there are many parts. */
+  private mentions: (readonly Def[] | undefined)[] | undefined;
+  private groups: Map<string, GroupNode> | undefined;
+  /** The options that were asked for, by their index. */
+  private nodes: (OptionNode | undefined)[] | undefined;
+  private madeObject: object | undefined;
+  private madeHandle: object | undefined;
+  private madeView: object | undefined;
 
   constructor(scope: Scope, schema: GroupSchema, loc: Loc | undefined) {
     this.scope = scope;
     this.schema = schema;
     this.loc = loc;
+    this.parts = noDefs;
+    this.mentions = undefined;
+    this.groups = undefined;
+    this.nodes = undefined;
+    this.madeObject = undefined;
+    this.madeHandle = undefined;
+    this.madeView = undefined;
   }
 
   /** The location of a member. */
@@ -43,30 +54,63 @@ export class GroupNode {
     return new Loc(this.loc, name);
   }
 
-  /** Give the group definitions; each is a plain set. */
-  add(parts: readonly Def[]): void {
-    this.#parts = this.#parts.length === 0 ? parts : [...this.#parts, ...parts];
-    this.#mentions = this.#parts.length <= fewParts ? undefined : mentions(this.#parts, this.schema);
+  /** Give the group definitions; each is a plain set. `other` is told of the members that are no options of the group. */
+  add(parts: readonly Def[], other?: TellOther): void {
+    const before = this.parts;
+    this.parts = before.length === 0 ? parts : [...before, ...parts];
+    if (this.mentions === undefined && this.parts.length > fewParts) {
+      this.mentions = new Array<readonly Def[] | undefined>(this.schema.children.size);
+      this.lookThrough(before, undefined);
+    }
+    this.lookThrough(parts, other);
   }
 
-  /** The parts to look for a name in; some of them may not mention it. */
-  #partsFor(name: string): readonly Def[] {
-    return this.#mentions === undefined ? this.#parts : (this.#mentions.get(name) ?? noDefs);
+  private lookThrough(parts: readonly Def[], other: TellOther | undefined): void {
+    const { mentions } = this;
+    const { children } = this.schema;
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i] as Def;
+      // Most options have one definition, and all those in one part share this list.
+      const alone = mentions === undefined ? noDefs : [part];
+      const names = Object.keys(part.value as object);
+      for (let j = 0; j < names.length; j++) {
+        const name = names[j] as string;
+        const schema = children.get(name);
+        if (!(schema instanceof OptionSchema)) other?.(name, schema, part);
+        else if (mentions !== undefined) {
+          const known = mentions[schema.index] as Def[] | undefined;
+          if (known === undefined) mentions[schema.index] = alone;
+          else if (known.length === 1) mentions[schema.index] = [known[0] as Def, part];
+          else known.push(part);
+        }
+      }
+    }
+  }
+
+  /** The parts to look for an option in; some of them may not mention it. */
+  private partsFor(option: OptionSchema): readonly Def[] {
+    return this.mentions === undefined ? this.parts : (this.mentions[option.index] ?? noDefs);
   }
 
   /** The definitions of an option. */
-  definitionsOf(name: string): readonly Def[] {
+  definitionsOf(option: OptionSchema): readonly Def[] {
+    const { name } = option;
     const defs: Def[] = [];
-    for (const part of this.#partsFor(name)) {
+    for (const part of this.partsFor(option)) {
       const group = part.value as object;
       if (Object.hasOwn(group, name)) defs.push(part.member(member(group, name)));
     }
     return defs;
   }
 
-  /** The part that mentions a name, if there is exactly one. */
-  onlyPart(name: string): Def | undefined {
-    const parts = this.#partsFor(name);
+  /** The part that mentions an option, if there is exactly one. */
+  onlyPart(option: OptionSchema): Def | undefined {
+    if (this.mentions !== undefined) {
+      const found = this.mentions[option.index];
+      return found === undefined || found.length > 1 ? undefined : found[0];
+    }
+    const { parts } = this;
+    const { name } = option;
     let only: Def | undefined;
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i] as Def;
@@ -79,77 +123,87 @@ export class GroupNode {
 
   /** Whether a module defines an option at all. */
   hasDefinition(name: string): boolean {
-    return this.#partsFor(name).some((part) => Object.hasOwn(part.value as object, name));
+    const option = this.schema.children.get(name) as OptionSchema;
+    return this.partsFor(option).some((part) => Object.hasOwn(part.value as object, name));
   }
 
   /** A group inside this one. */
   group(name: string): GroupNode {
-    this.#groups ??= new Map();
-    let group = this.#groups.get(name);
+    this.groups ??= new Map();
+    let group = this.groups.get(name);
     if (group === undefined) {
       group = new GroupNode(this.scope, this.schema.children.get(name) as GroupSchema, this.locOf(name));
-      this.#groups.set(name, group);
+      this.groups.set(name, group);
     }
     return group;
   }
 
   /** An option of this group. */
   option(name: string): OptionNode {
-    this.#nodes ??= new Map();
-    let node = this.#nodes.get(name);
+    return this.nodeOf(this.schema.children.get(name) as OptionSchema);
+  }
+
+  private nodeOf(option: OptionSchema): OptionNode {
+    this.nodes ??= new Array<OptionNode | undefined>(this.schema.children.size);
+    let node = this.nodes[option.index];
     if (node === undefined) {
-      const schema = this.schema.children.get(name) as OptionSchema;
-      node = new OptionNode(this, schema);
-      this.#nodes.set(name, node);
+      node = new OptionNode(this, option);
+      this.nodes[option.index] = node;
     }
     return node;
   }
 
   /** The values: one member per option or group. */
   object(): object {
-    if (this.#object !== undefined) return this.#object;
-    const object = this.schema.children.size > manyMembers ? withManyMembers() : {};
-    this.#object = object;
-    this.schema.children.forEach((schema, name) => {
-      if (schema instanceof OptionSchema) this.#defineOption(object, name, schema);
-      else if (schema instanceof GroupSchema) setGetter(object, name, () => this.group(name).object());
-      else setGetter(object, name, () => this.#fail(schema, name));
-    });
-    if (this.scope.isFinal(this)) Object.freeze(object);
-    return object;
-  }
-
-  #defineOption(object: object, name: string, schema: OptionSchema): void {
-    if (!this.scope.collecting) {
-      const value = OptionNode.eagerValue(schema, this.#partsFor(name), this.scope.context);
-      if (value !== undefined) {
-        setMember(object, name, value);
+    if (this.madeObject !== undefined) return this.madeObject;
+    const { scope, schema } = this;
+    const object = schema.children.size > manyMembers ? withManyMembers() : {};
+    const context = scope.collecting ? undefined : scope.context;
+    this.madeObject = object;
+    schema.children.forEach((child, name) => {
+      if (!(child instanceof OptionSchema)) {
+        let inner: object | undefined;
+        setGetter(object, name, () => {
+          if (child instanceof BrokenSchema) throw child.error(this.locOf(name));
+          inner ??= this.group(name).object();
+          return inner;
+        });
         return;
       }
-    }
-    const get = (): unknown => {
-      if (this.scope.collecting) this.#tooEarly(name, get);
-      return this.option(name).force();
-    };
-    setGetter(object, name, get);
+      if (context !== undefined) {
+        const value = OptionNode.eagerValue(child, this.partsFor(child), context);
+        if (value !== undefined) {
+          setMember(object, name, value);
+          return;
+        }
+      }
+      const get = (): unknown => {
+        if (scope.collecting) this.tooEarly(name, get);
+        return this.nodeOf(child).force();
+      };
+      setGetter(object, name, get);
+    });
+    if (scope.isFinal(this)) Object.freeze(object);
+    return object;
   }
 
   /** The object was handed out early: put in what is plain data, and freeze it. @internal */
   finish(): void {
-    const object = this.#object as object;
-    for (const [name, schema] of this.schema.children) {
-      if (!(schema instanceof OptionSchema)) continue;
-      const value = OptionNode.eagerValue(schema, this.#partsFor(name), this.scope.context);
+    const object = this.madeObject as object;
+    const { context } = this.scope;
+    this.schema.children.forEach((child, name) => {
+      if (!(child instanceof OptionSchema)) return;
+      const value = OptionNode.eagerValue(child, this.partsFor(child), context);
       if (value !== undefined) Object.defineProperty(object, name, { value, enumerable: true, configurable: true });
-    }
+    });
     Object.freeze(object);
   }
 
-  #fail(schema: BrokenSchema, name: string): never {
+  private fail(schema: BrokenSchema, name: string): never {
     throw schema.error(this.locOf(name));
   }
 
-  #tooEarly(name: string, above: () => unknown): never {
+  private tooEarly(name: string, above: () => unknown): never {
     throw readTooEarly(`config.${showLoc(this.locOf(name))}`, Origin.capture(above));
   }
 
@@ -158,11 +212,11 @@ export class GroupNode {
    * definitions are, so there it is a proxy that completes the object at the first question about an undeclared name.
    */
   handle(): object {
-    this.#handle ??= this.scope.hasFreeform ? this.#completing() : this.object();
-    return this.#handle;
+    this.madeHandle ??= this.scope.hasFreeform ? this.completing() : this.object();
+    return this.madeHandle;
   }
 
-  #completing(): object {
+  private completing(): object {
     const complete = (): void => this.scope.ensureComplete();
     return new Proxy(this.object(), {
       get: (target, name, receiver) => {
@@ -205,13 +259,13 @@ export class GroupNode {
 
   /** The options themselves, as modules see them. */
   view(): object {
-    if (this.#view !== undefined) return this.#view;
+    if (this.madeView !== undefined) return this.madeView;
     const view = {};
-    this.#view = view;
+    this.madeView = view;
     for (const [name, schema] of this.schema.children) {
       if (schema instanceof OptionSchema) setGetter(view, name, () => this.option(name).view());
       else if (schema instanceof GroupSchema) setGetter(view, name, () => this.group(name).view());
-      else setGetter(view, name, () => this.#fail(schema, name));
+      else setGetter(view, name, () => this.fail(schema, name));
     }
     return Object.freeze(view);
   }
@@ -232,25 +286,6 @@ function withManyMembers(): object {
 
 /** Up to so many parts are looked through for each name; keeping a list for each would take longer. */
 const fewParts = 4;
-
-/** For each option the parts that mention it. */
-function mentions(parts: readonly Def[], { children }: GroupSchema): Map<string, readonly Def[]> {
-  const found = new Map<string, Def[]>();
-  for (const part of parts) {
-    // Most options have one definition, and all those in one part share this list.
-    const alone = [part];
-    const names = Object.keys(part.value as object);
-    for (let i = 0; i < names.length; i++) {
-      const name = names[i] as string;
-      if (children.get(name) instanceof GroupSchema) continue;
-      const known = found.get(name);
-      if (known === undefined) found.set(name, alone);
-      else if (known.length === 1) found.set(name, [known[0] as Def, part]);
-      else known.push(part);
-    }
-  }
-  return found;
-}
 
 function copyMember(object: object, from: object, name: string, read: () => unknown): void {
   const descriptor = Object.getOwnPropertyDescriptor(from, name);

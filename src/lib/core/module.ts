@@ -69,8 +69,7 @@ export interface Collected {
 export function collect(modules: readonly ModuleLike[], args: () => object, expected?: string): Collected {
   const found = new Collector(args, expected);
   const all = found.walk(modules, nothing);
-  const disabled = disabledBy(all);
-  const entries = disabled.size === 0 ? all : found.walk(modules, disabled);
+  const entries = found.hasDisabled ? found.walk(modules, disabledBy(all)) : all;
   return { entries: entries.reverse(), isStatic: found.isStatic };
 }
 
@@ -84,61 +83,73 @@ interface Visit {
 }
 
 class Collector {
-  readonly #args: () => object;
-  readonly #expected: string | undefined;
+  private readonly args: () => object;
+  private readonly expected: string | undefined;
   /** Module functions are called once, although the modules are walked twice. */
-  readonly #called = new Map<ModuleLike, ModuleRecord>();
+  private readonly called = new Map<ModuleLike, ModuleRecord>();
   isStatic = true;
+  /** True when a module disables others. */
+  hasDisabled = false;
 
   constructor(args: () => object, expected: string | undefined) {
-    this.#args = args;
-    this.#expected = expected;
+    this.args = args;
+    this.expected = expected;
   }
 
-  /** Breadth-first. */
+  /** Breadth-first. What few modules say is asked for here, so that the others cost no calls. */
   walk(modules: readonly ModuleLike[], disabled: ReadonlySet<unknown>): Entry[] {
     const seen = new Set<unknown>();
     const entries: Entry[] = [];
-    const queue = modules.map(
-      (module, i): Visit => ({ module, parentKey: "", position: i + 1, origin: unknownOrigin, level: 0 }),
-    );
-    for (const visit of queue) {
-      const record = this.#record(visit);
+    const queue: Visit[] = [];
+    enqueue(queue, modules, "", unknownOrigin, 0);
+    for (let i = 0; i < queue.length; i++) {
+      const visit = queue[i] as Visit;
+      const { module } = visit;
+      const record = module instanceof ModuleRecord ? module : this.record(visit);
       const { fields } = record;
       const origin = record.origin ?? visit.origin;
       const key = keyOf(record) ?? `${visit.parentKey}:anon-${visit.position}`;
       if (seen.has(key) || disabled.has(key)) continue;
       seen.add(key);
-      this.#checkClass(fields, origin);
+      if (this.expected !== undefined) this.checkClass(fields, origin);
       entries.push({ fields, origin, level: visit.level });
-      const imports = importsOf(fields, origin);
-      disabledIn(fields, origin);
-      if (imports.length === 0) continue;
-      const parentKey = typeof key === "string" ? key : `${visit.parentKey}:anon-${visit.position}`;
-      for (const [i, module] of imports.entries())
-        queue.push({ module, parentKey, position: i + 1, origin, level: visit.level + 1 });
+      if (fields.imports !== undefined) {
+        const parentKey = typeof key === "string" ? key : `${visit.parentKey}:anon-${visit.position}`;
+        enqueue(queue, importsOf(fields, origin), parentKey, origin, visit.level + 1);
+      }
+      if (fields.disabledModules !== undefined && disabledIn(fields, origin).length > 0) this.hasDisabled = true;
     }
     return entries;
   }
 
-  #record({ module, origin }: Visit): ModuleRecord {
-    if (module instanceof ModuleRecord) return module;
+  private record({ module, origin }: Visit): ModuleRecord {
     if (typeof module !== "function")
       throw notAModule(module, origin === unknownOrigin ? undefined : origin, nestedList(module));
     this.isStatic = false;
-    const known = this.#called.get(module);
+    const known = this.called.get(module);
     if (known !== undefined) return known;
-    const record: unknown = module(this.#args());
+    const record: unknown = module(this.args());
     if (!(record instanceof ModuleRecord)) throw notAModule(record, origin);
-    this.#called.set(module, record);
+    this.called.set(module, record);
     return record;
   }
 
-  #checkClass(fields: ModuleFields, origin: Origin): void {
+  private checkClass(fields: ModuleFields, origin: Origin): void {
     const own = fields.class;
-    const expected = this.#expected;
+    const expected = this.expected;
     if (expected !== undefined && own !== undefined && own !== expected) throw moduleClass(origin, own, expected);
   }
+}
+
+function enqueue(
+  queue: Visit[],
+  modules: readonly ModuleLike[],
+  parentKey: string,
+  origin: Origin,
+  level: number,
+): void {
+  for (let i = 0; i < modules.length; i++)
+    queue.push({ module: modules[i] as ModuleLike, parentKey, position: i + 1, origin, level });
 }
 
 /** What a module imports. */

@@ -46,7 +46,7 @@ export class OptionNode extends Cell {
 
   /** All definitions with their wrappers on; the option's own default comes first. */
   get raw(): readonly Def[] {
-    const given = this.group.definitionsOf(this.schema.name);
+    const given = this.group.definitionsOf(this.schema);
     if (!this.schema.hasDefault) return given;
     return given.length === 0 ? [defaultDef(this.schema)] : [defaultDef(this.schema), ...given];
   }
@@ -89,10 +89,12 @@ export class OptionNode extends Cell {
 
   protected override compute(): unknown {
     const { schema } = this;
-    if (schema.isPlain) {
-      const value = this.ofOneDefinition();
-      if (value !== undefined) return value;
-    }
+    const value = schema.isPlain ? this.ofOneDefinition() : undefined;
+    return value === undefined ? this.ofAllDefinitions() : value;
+  }
+
+  private ofAllDefinitions(): unknown {
+    const { schema } = this;
     if (schema.conflict !== undefined) throw schema.error(this.loc);
     const { aliasOf } = schema;
     if (aliasOf !== undefined) {
@@ -113,7 +115,7 @@ export class OptionNode extends Cell {
     const { schema, group } = this;
     const { type } = schema;
     const { name } = schema;
-    const part = this.peeled === undefined && type.keepsValue ? group.onlyPart(name) : undefined;
+    const part = this.peeled === undefined && type.keepsValue ? group.onlyPart(schema) : undefined;
     if (part === undefined || !allHold(part.conditions)) return undefined;
     let value = member(part.value as object, name);
     let { origin, priority: own } = part;
@@ -131,13 +133,19 @@ export class OptionNode extends Cell {
       at(origin);
       const result = returned((value as () => unknown)());
       if (!isPrimitive(result)) {
-        const def = new Def(() => result, origin, undefined, own, part.base);
-        this.peeled = schema.hasDefault ? [defaultDef(schema), def] : [def];
+        this.keepResult(result, origin, own, part.base);
         return undefined;
       }
       value = result;
     }
     return isPrimitive(value) && type.check(value) ? value : undefined;
+  }
+
+  /** Keep what a thunk returned as the only definition; it may still have wrappers. */
+  private keepResult(result: unknown, origin: Origin, own: number | undefined, base: number): void {
+    const { schema } = this;
+    const def = new Def(() => result, origin, undefined, own, base);
+    this.peeled = schema.hasDefault ? [defaultDef(schema), def] : [def];
   }
 
   /** What modules see as `options.a.b`. */

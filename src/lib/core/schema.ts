@@ -29,46 +29,51 @@ export interface Declared {
 export class GroupSchema {
   readonly children: ReadonlyMap<string, SchemaNode>;
   /** Those of the children that cannot be used; nearly always none. */
-  broken: BrokenSchema[];
+  broken: readonly BrokenSchema[];
 
+  /**
+   * Nearly every child is an option that one module declares, and is made when its name is first seen. For the others the
+   * map has their parts until all are known: a second map of hundreds of names would have to grow again.
+   */
   constructor(declared: readonly Declared[], root?: GroupSchema) {
-    const children = new Map<string, SchemaNode>();
-    this.children = children;
+    const children = new Map<string, SchemaNode | Declared[]>();
+    this.children = children as Map<string, SchemaNode>;
     this.broken = none;
-    const [only] = declared;
-    if (declared.length === 1 && only !== undefined) {
-      // Most groups are declared by one module.
-      const tree = only.tree as Record<string, unknown>;
-      const names = Object.keys(tree);
-      for (let i = 0; i < names.length; i++) {
-        const name = names[i] as string;
-        this.#add(children, name, onePart(name, tree[name], only.origin, root ?? this));
+    let hasParts = false;
+    for (let i = 0; i < declared.length; i++) {
+      const { tree, origin } = declared[i] as Declared;
+      const names = Object.keys(tree as object);
+      for (let j = 0; j < names.length; j++) {
+        const name = names[j] as string;
+        const part = (tree as Record<string, unknown>)[name];
+        const known = children.get(name);
+        if (known === undefined && isDecl(part)) {
+          children.set(name, new OptionSchema(name, children.size, part, origin, alone, root ?? this));
+          continue;
+        }
+        hasParts = true;
+        if (known === undefined) children.set(name, [{ tree: part, origin }]);
+        else if (Array.isArray(known)) known.push({ tree: part, origin });
+        else children.set(name, [...(known as OptionSchema).decls, { tree: part, origin }]);
       }
-      return;
     }
-    // The map of who declares a name becomes the map of what it is, entry by entry: a second one of hundreds would have to grow again.
-    const first = children as Map<string, SchemaNode | Declared>;
-    const several = byName(declared, first as Map<string, Declared>);
-    first.forEach((place, name) => {
-      const { tree, origin } = place as Declared;
-      const parts = several?.get(name);
-      const child =
-        parts === undefined
-          ? onePart(name, (tree as Record<string, unknown>)[name], origin, root ?? this)
-          : severalParts(name, parts, root ?? this);
-      this.#add(children, name, child);
-    });
+    if (hasParts) this.join(children, root ?? this);
   }
 
-  #add(children: Map<string, SchemaNode>, name: string, child: SchemaNode): void {
-    children.set(name, child);
-    if (!(child instanceof BrokenSchema)) return;
-    if (this.broken === none) this.broken = [child];
-    else this.broken.push(child);
+  private join(children: Map<string, SchemaNode | Declared[]>, root: GroupSchema): void {
+    let index = 0;
+    for (const [name, parts] of children) {
+      if (Array.isArray(parts)) {
+        const child = joined(name, index, parts, root);
+        children.set(name, child);
+        if (child instanceof BrokenSchema) this.broken = [...this.broken, child];
+      }
+      index++;
+    }
   }
 }
 
-const none: BrokenSchema[] = [];
+const none: readonly BrokenSchema[] = [];
 
 /** The option at a path, if there is one. */
 export function optionAt(group: GroupSchema, path: readonly string[]): OptionSchema | undefined {
@@ -98,6 +103,9 @@ export interface DeclaredOption extends Declared {
 /** An option, as all its declarations together say. The declaration of the last module comes first. */
 export class OptionSchema {
   readonly name: string;
+  /** Its place among the children of its group, by which a group finds what it keeps for an option without hashing. */
+  readonly index: number;
+  readonly hasDefault: boolean;
   /** True when the value is what the type makes of the definitions, and nothing else has a say. */
   readonly isPlain: boolean;
   /** The default as a value, where it is the same in every scope; kept by whoever found out. @internal */
@@ -111,8 +119,17 @@ export class OptionSchema {
   private readonly root: GroupSchema;
   private merged: { readonly type: Type; readonly conflict: string | undefined } | undefined;
 
-  constructor(name: string, decl: OptionDecl, origin: Origin, more: readonly DeclaredOption[], root: GroupSchema) {
+  constructor(
+    name: string,
+    index: number,
+    decl: OptionDecl,
+    origin: Origin,
+    more: readonly DeclaredOption[],
+    root: GroupSchema,
+  ) {
     this.name = name;
+    this.index = index;
+    this.hasDefault = decl.hasDefault || (more !== alone && more.some(({ tree }) => tree.hasDefault));
     this.decl = decl;
     this.origin = origin;
     this.more = more;
@@ -128,9 +145,6 @@ export class OptionSchema {
     return [{ tree: this.decl, origin: this.origin }, ...this.more];
   }
 
-  get hasDefault(): boolean {
-    return this.decl.hasDefault || this.more.some(({ tree }) => tree.hasDefault);
-  }
   get default(): unknown {
     const { decl } = this;
     return decl.hasDefault ? decl.fields.default : this.more.find(({ tree }) => tree.hasDefault)?.tree.fields.default;
@@ -220,34 +234,6 @@ export class OptionSchema {
   }
 }
 
-/**
- * Sort declarations by name. Nearly every name is declared once, and of those only the tree that it stands in is noted;
- * what is returned are the parts of the others.
- */
-function byName(declared: readonly Declared[], first: Map<string, Declared>): Map<string, Declared[]> | undefined {
-  let several: Map<string, Declared[]> | undefined;
-  const part = ({ tree, origin }: Declared, name: string): Declared => ({
-    tree: (tree as Record<string, unknown>)[name],
-    origin,
-  });
-  for (const group of declared) {
-    const names = Object.keys(group.tree as object);
-    for (let i = 0; i < names.length; i++) {
-      const name = names[i] as string;
-      const known = first.get(name);
-      if (known === undefined) {
-        first.set(name, group);
-        continue;
-      }
-      several ??= new Map();
-      const parts = several.get(name);
-      if (parts === undefined) several.set(name, [part(known, name), part(group, name)]);
-      else parts.push(part(group, name));
-    }
-  }
-  return several;
-}
-
 function isOption(part: Declared): part is DeclaredOption {
   return isDecl(part.tree);
 }
@@ -260,38 +246,40 @@ function isDecl(value: unknown): value is OptionDecl {
   }
 }
 
-function onePart(name: string, tree: unknown, origin: Origin, root: GroupSchema): SchemaNode {
-  if (isDecl(tree)) return new OptionSchema(name, tree, origin, alone, root);
-  if (isTree(tree)) return new GroupSchema([{ tree, origin }], root);
-  return new BrokenSchema(name, (loc) => declarationShape(loc, origin, tree));
-}
-
 const alone: readonly DeclaredOption[] = [];
 
-function optionOf(name: string, [first, ...more]: readonly DeclaredOption[], root: GroupSchema): OptionSchema {
+function optionOf(
+  name: string,
+  index: number,
+  [first, ...more]: readonly DeclaredOption[],
+  root: GroupSchema,
+): OptionSchema {
   const { tree, origin } = first as DeclaredOption;
-  return new OptionSchema(name, tree, origin, more.length === 0 ? alone : more, root);
+  return new OptionSchema(name, index, tree, origin, more.length === 0 ? alone : more, root);
 }
 
-function severalParts(name: string, parts: readonly Declared[], root: GroupSchema): SchemaNode {
-  const shapeless = parts.find((part) => !isOption(part) && !isTree(part.tree));
-  if (shapeless !== undefined) return onePart(name, shapeless.tree, shapeless.origin, root);
-  const options = parts.filter(isOption);
-  if (options.length === 0) return new GroupSchema(parts, root);
-  if (options.length === parts.length) return optionOf(name, options, root);
-  const extensible = options.every(({ tree }) => tree.type?.name === "submodule");
-  return extensible ? extended(name, parts, root) : nested(name, parts);
+/** What the parts of a child together are. */
+function joined(name: string, index: number, parts: readonly Declared[], root: GroupSchema): SchemaNode {
+  let options = 0;
+  for (const { tree, origin } of parts) {
+    if (isDecl(tree)) options++;
+    else if (!isTree(tree)) return new BrokenSchema(name, (loc) => declarationShape(loc, origin, tree));
+  }
+  if (options === 0) return new GroupSchema(parts, root);
+  if (options === parts.length) return optionOf(name, index, parts as readonly DeclaredOption[], root);
+  const extensible = parts.filter(isOption).every(({ tree }) => tree.type?.name === "submodule");
+  return extensible ? extended(name, index, parts, root) : nested(name, parts);
 }
 
 /** Options declared below an option of type submodule become part of the submodule. */
-function extended(name: string, parts: readonly Declared[], root: GroupSchema): OptionSchema {
+function extended(name: string, index: number, parts: readonly Declared[], root: GroupSchema): OptionSchema {
   const type = parts.find(isOption)?.tree.type as Type;
   const decls = parts.map((part): DeclaredOption => {
     if (isOption(part)) return part;
     const module = new ModuleRecord({ options: part.tree as object }, part.origin);
     return { tree: new OptionDecl({ type: type.withSubModules([module]) }, part.origin), origin: part.origin };
   });
-  return optionOf(name, decls, root);
+  return optionOf(name, index, decls, root);
 }
 
 function nested(name: string, parts: readonly Declared[]): BrokenSchema {

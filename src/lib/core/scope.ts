@@ -13,7 +13,7 @@ import { ConfigError } from "../config-error.ts";
 import { argumentsOf, completeArguments, giveArguments } from "./arguments.ts";
 import type { Blueprint, Prepared } from "./blueprint.ts";
 import { at, Cell } from "./cell.ts";
-import { Def, isGroup, member, pushDown, rewrap, setMember } from "./definition.ts";
+import { Def, isGroup, member, pushDown, rewrap, setGetter, setMember } from "./definition.ts";
 import { GroupNode } from "./group.ts";
 import { internalSchema } from "./internal.ts";
 import { Loc, names, showLoc } from "./loc.ts";
@@ -23,7 +23,7 @@ import { OptionDecl } from "./option.ts";
 import { Origin } from "./origin.ts";
 import { definitionNotGroup, numberInvalid, optionUnknown, wrapperAtGroup } from "./problems.ts";
 import { Property, priority } from "./property.ts";
-import { GroupSchema, OptionSchema, optionAt } from "./schema.ts";
+import { GroupSchema, optionAt } from "./schema.ts";
 import { nearest } from "./suggest.ts";
 import type { Context, Type } from "./type.ts";
 
@@ -51,128 +51,136 @@ const noDefs: readonly Def[] = [];
 
 /** One fixpoint. */
 export class Scope {
+  readonly loc: Loc | undefined;
+  readonly context: Context;
   root: GroupNode;
   /** True while modules may still say more. */
-  collecting = true;
-  readonly #spec: ScopeSpec;
-  #prepared: Prepared;
-  #args: object | undefined;
+  collecting: boolean;
+  private readonly spec: ScopeSpec;
+  private prepared: Prepared;
+  private givenArgs: object | undefined;
   /** Groups that were handed out before all their members were known. */
-  #unfrozen: GroupNode[] | undefined;
-  #internal: GroupNode | undefined;
-  #unmatched: Unmatched[] | undefined;
-  #problems: Problem[] | undefined;
-  #checked: ScopeCell | undefined;
+  private unfrozen: GroupNode[] | undefined;
+  private ownInternal: GroupNode | undefined;
+  private unmatched: Unmatched[] | undefined;
+  private problems: Problem[] | undefined;
+  private checked: ScopeCell | undefined;
 
   constructor(spec: ScopeSpec) {
-    this.#spec = spec;
-    this.#prepared = spec.blueprint.prepare(() => this.args);
-    this.root = new GroupNode(this, this.#prepared.schema, spec.loc);
-    this.#distribute(this.#definitions(spec.defs ?? noDefs));
-    if (!this.#prepared.hasFreeform && this.hasFreeform) this.#startAnew();
+    // All members from the start, and `private`, not `#`: each first scope would have this whole class parsed once more.
+    this.loc = spec.loc;
+    this.context = spec.context;
+    this.root = undefined as unknown as GroupNode;
+    this.collecting = true;
+    this.spec = spec;
+    this.prepared = undefined as unknown as Prepared;
+    this.givenArgs = undefined;
+    this.unfrozen = undefined;
+    this.ownInternal = undefined;
+    this.unmatched = undefined;
+    this.problems = undefined;
+    this.checked = undefined;
+    this.prepared = spec.blueprint.prepare(() => this.args);
+    this.root = new GroupNode(this, this.prepared.schema, spec.loc);
+    this.distributeTo(this.root, this.definitions(spec.defs ?? noDefs));
+    if (!this.prepared.hasFreeform && this.hasFreeform) this.startAnew();
     this.collecting = false;
-    if (!this.hasFreeform) this.#freeze();
+    if (!this.hasFreeform) this.freeze();
   }
 
   /**
    * A free-form type that is said among the definitions is known after module functions were given a configuration that
    * has no other names: they are called again, with one that looks for them.
    */
-  #startAnew(): void {
-    this.#args = this.#internal = this.#unmatched = this.#problems = this.#unfrozen = undefined;
+  private startAnew(): void {
+    this.givenArgs = this.ownInternal = this.unmatched = this.problems = this.unfrozen = undefined;
     this.root = undefined as unknown as GroupNode;
-    const { blueprint, loc, defs } = this.#spec;
-    this.#prepared = { ...blueprint.prepare(() => this.args), hasFreeform: true };
-    this.root = new GroupNode(this, this.#prepared.schema, loc);
-    this.#distribute(this.#definitions(defs ?? noDefs));
+    const { blueprint, loc, defs } = this.spec;
+    this.prepared = { ...blueprint.prepare(() => this.args), hasFreeform: true };
+    this.root = new GroupNode(this, this.prepared.schema, loc);
+    this.distributeTo(this.root, this.definitions(defs ?? noDefs));
   }
 
-  get loc(): Loc | undefined {
-    return this.#spec.loc;
-  }
-  get context(): Context {
-    return this.#spec.context;
-  }
   get hasFreeform(): boolean {
-    return this.#prepared.hasFreeform || this.#internal?.hasDefinition("freeformType") === true;
+    return this.prepared.hasFreeform || this.ownInternal?.hasDefinition("freeformType") === true;
   }
   /** The modules, in the order of merging. */
   get entries(): readonly Entry[] {
-    return this.#prepared.entries;
+    return this.prepared.entries;
   }
   /** The options `_module.…`. */
   get internal(): GroupNode {
-    if (this.#internal === undefined) {
-      this.#internal = new GroupNode(this, internalSchema, new Loc(this.loc, "_module"));
+    if (this.ownInternal === undefined) {
+      this.ownInternal = new GroupNode(this, internalSchema, new Loc(this.loc, "_module"));
       const { specialArgs } = this.context;
-      this.#internal.add([new Def({ specialArgs }, new Origin("specialArgs"))]);
+      this.ownInternal.add([new Def({ specialArgs }, new Origin("specialArgs"))]);
     }
-    return this.#internal;
+    return this.ownInternal;
   }
   /** The class that modules have to be of. @internal */
   get expectedClass(): string | undefined {
-    return this.#spec.blueprint.expectedClass;
+    return this.spec.blueprint.expectedClass;
   }
   /** Whether any module gives arguments to module functions. @internal */
   get hasArguments(): boolean {
-    return this.#internal?.hasDefinition("args") === true;
+    return this.ownInternal?.hasDefinition("args") === true;
   }
   /** What module functions are called with. */
   get args(): object {
-    this.#args ??= this.#makeArgs();
-    return this.#args;
+    this.givenArgs ??= this.makeArgs();
+    return this.givenArgs;
   }
 
   /** The configuration, after a look for unknown options. */
   get config(): object {
-    const config = this.#needsCheck ? (this.#check().force() as object) : this.root.object();
+    const config = this.needsCheck ? (this.check().force() as object) : this.root.object();
     exploring?.set(config, this);
     return config;
   }
 
-  get #needsCheck(): boolean {
-    return this.#problems !== undefined || this.#unmatched !== undefined || this.hasFreeform;
+  private get needsCheck(): boolean {
+    return this.problems !== undefined || this.unmatched !== undefined || this.hasFreeform;
   }
 
-  #check(): ScopeCell {
-    this.#checked ??= new ScopeCell(this);
-    return this.#checked;
+  private check(): ScopeCell {
+    this.checked ??= new ScopeCell(this);
+    return this.checked;
   }
 
   /** Look at what nobody has looked at yet. @internal */
   ensureComplete(): void {
-    if (!this.collecting && this.#needsCheck && !this.#check().isDone) this.#check().force();
+    if (!this.collecting && this.needsCheck && !this.check().isDone) this.check().force();
   }
 
   /** Whether a group has all its members; if not, it is finished later. @internal */
   isFinal(group: GroupNode): boolean {
-    if (!this.collecting && (!this.hasFreeform || this.#checked?.isDone === true)) return true;
-    this.#unfrozen ??= [];
-    this.#unfrozen.push(group);
+    if (!this.collecting && (!this.hasFreeform || this.checked?.isDone === true)) return true;
+    this.unfrozen ??= [];
+    this.unfrozen.push(group);
     return false;
   }
 
-  #freeze(): void {
-    for (const group of this.#unfrozen ?? []) group.finish();
-    this.#unfrozen = undefined;
+  private freeze(): void {
+    for (const group of this.unfrozen ?? []) group.finish();
+    this.unfrozen = undefined;
   }
 
   /** Check, and add what the free-form type makes of unknown definitions. @internal */
   complete(): object {
-    if (this.#problems !== undefined) throw new ConfigError(this.#problems as [Problem, ...Problem[]]);
-    const unmatched = this.#unmatched ?? [];
+    if (this.problems !== undefined) throw new ConfigError(this.problems as [Problem, ...Problem[]]);
+    const unmatched = this.unmatched ?? [];
     const freeform = this.freeformType();
     if (freeform === null) {
-      if (unmatched.length > 0 && this.#mustCheck()) throw new ConfigError(this.#unknown(unmatched));
+      if (unmatched.length > 0 && this.mustCheck()) throw new ConfigError(this.unknown(unmatched));
     } else if (unmatched.length > 0) {
       const defs = unmatched.map(({ group, name, def }) => {
         const value = rewrap(def.value, def.conditions, def.priority);
-        return new Def(nest([...this.#inside(group), name], value), def.origin, undefined, undefined, def.base);
+        return new Def(nest([...this.inside(group), name], value), def.origin, undefined, undefined, def.base);
       });
       this.root.addFreeform(freeform.merge({ loc: this.loc, context: this.context }, defs) as object);
     }
     const config = this.root.object();
-    this.#freeze();
+    this.freeze();
     return config;
   }
 
@@ -196,82 +204,70 @@ export class Scope {
     return this.hasFreeform ? (this.internal.option("freeformType").force() as Type | null) : null;
   }
 
-  #mustCheck(): boolean {
-    if (this.#spec.unchecked === true) return false;
-    return this.#internal?.hasDefinition("check") !== true || this.internal.option("check").force() === true;
+  private mustCheck(): boolean {
+    if (this.spec.unchecked === true) return false;
+    return this.ownInternal?.hasDefinition("check") !== true || this.internal.option("check").force() === true;
   }
 
   /** Everything that modules define for the root, in the order of merging. */
-  #definitions(outer: readonly Def[]): Def[] {
+  private definitions(outer: readonly Def[]): Def[] {
     const defs: Def[] = [];
-    const { speaking, inner } = this.#prepared;
-    for (let i = 0; i < inner; i++) this.#entryDefs(speaking[i] as Entry, defs);
+    const { speaking, inner } = this.prepared;
+    for (let i = 0; i < inner; i++) this.entryDefs(speaking[i] as Entry, defs);
     for (let i = outer.length - 1; i >= 0; i--) {
       const def = outer[i] as Def;
-      pushDown(typeof def.value === "function" ? new Def(this.#call(def.value, def.origin), def.origin) : def, defs);
+      pushDown(typeof def.value === "function" ? new Def(this.call(def.value, def.origin), def.origin) : def, defs);
     }
-    for (let i = inner; i < speaking.length; i++) this.#entryDefs(speaking[i] as Entry, defs);
+    for (let i = inner; i < speaking.length; i++) this.entryDefs(speaking[i] as Entry, defs);
     return defs;
   }
 
-  #entryDefs({ fields, origin }: Entry, defs: Def[]): void {
+  private entryDefs({ fields, origin }: Entry, defs: Def[]): void {
     const { config, defaults, freeformType } = fields;
     if (freeformType !== undefined) this.internal.add([new Def({ freeformType }, origin)]);
     if (defaults !== undefined) {
-      pushDown(new Def(this.#call(defaults, origin), origin, undefined, undefined, priority.computedDefault), defs);
+      pushDown(new Def(this.call(defaults, origin), origin, undefined, undefined, priority.computedDefault), defs);
     }
-    if (config !== undefined) pushDown(new Def(this.#call(config, origin), origin), defs);
+    if (config !== undefined) pushDown(new Def(this.call(config, origin), origin), defs);
   }
 
   /** A module function is called with the arguments; what it reads of the options there is read too early. */
-  #call(value: unknown, origin: Origin): unknown {
+  private call(value: unknown, origin: Origin): unknown {
     if (typeof value !== "function") return value;
     at(origin);
     return (value as (args: object) => unknown)(this.args);
   }
 
-  #distribute(defs: readonly Def[]): void {
-    this.#distributeTo(this.root, defs);
-  }
-
-  #distributeTo(group: GroupNode, defs: readonly Def[]): void {
+  private distributeTo(group: GroupNode, defs: readonly Def[]): void {
     if (defs.length === 0) return;
-    for (const broken of group.schema.broken) this.#report(broken.error(group.locOf(broken.name)));
-    const parts = this.#groupsOf(group, defs);
-    group.add(parts);
+    for (const broken of group.schema.broken) this.report(broken.error(group.locOf(broken.name)));
+    let areGroups = true;
+    for (let i = 0; i < defs.length; i++) if (!isGroup((defs[i] as Def).value)) areGroups = false;
     let inner: Map<string, Def[]> | undefined;
-    const { children } = group.schema;
-    for (const def of parts) {
-      const value = def.value as object;
-      const members = Object.keys(value);
-      for (let i = 0; i < members.length; i++) {
-        const name = members[i] as string;
-        const schema = children.get(name);
-        if (schema instanceof OptionSchema) continue;
-        if (schema instanceof GroupSchema || (name === "_module" && group === this.root)) {
-          inner ??= new Map();
-          const plain = inner.get(name) ?? [];
-          pushDown(def.member(member(value, name)), plain);
+    group.add(areGroups ? defs : this.groupsAmong(group, defs), (name, schema, def) => {
+      if (schema instanceof GroupSchema || (name === "_module" && group === this.root)) {
+        inner ??= new Map();
+        let plain = inner.get(name);
+        if (plain === undefined) {
+          plain = [];
           inner.set(name, plain);
-        } else if (schema === undefined) {
-          this.#unmatched ??= [];
-          this.#unmatched.push({ group, name, def: def.member(member(value, name)) });
         }
+        pushDown(def.member(member(def.value as object, name)), plain);
+      } else if (schema === undefined) {
+        this.unmatched ??= [];
+        this.unmatched.push({ group, name, def: def.member(member(def.value as object, name)) });
       }
-    }
-    if (inner === undefined) return;
-    for (const [name, plain] of inner) {
-      this.#distributeTo(children.get(name) === undefined ? this.internal : group.group(name), plain);
-    }
+    });
+    for (const [name, plain] of inner ?? [])
+      this.distributeTo(group.schema.children.has(name) ? group.group(name) : this.internal, plain);
   }
 
   /** The definitions of a group that are plain sets; the others are problems. */
-  #groupsOf(group: GroupNode, defs: readonly Def[]): readonly Def[] {
-    if (defs.every(({ value }) => isGroup(value))) return defs;
+  private groupsAmong(group: GroupNode, defs: readonly Def[]): readonly Def[] {
     for (const def of defs) {
       const { value } = def;
       if (isGroup(value)) continue;
-      this.#report(
+      this.report(
         !(value instanceof Property)
           ? definitionNotGroup(group.loc, def)
           : value.kind === "override"
@@ -282,17 +278,17 @@ export class Scope {
     return defs.filter(({ value }) => isGroup(value));
   }
 
-  #report(error: ConfigError): void {
-    this.#problems ??= [];
-    this.#problems.push(...error.problems);
+  private report(error: ConfigError): void {
+    this.problems ??= [];
+    this.problems.push(...error.problems);
   }
 
   /** The path of a group inside this scope. */
-  #inside(group: GroupNode): string[] {
+  private inside(group: GroupNode): string[] {
     return names(group.loc).slice(names(this.loc).length);
   }
 
-  #unknown(unmatched: readonly Unmatched[]): [Problem, ...Problem[]] {
+  private unknown(unmatched: readonly Unmatched[]): [Problem, ...Problem[]] {
     const byPath = new Map<string, Unmatched[]>();
     for (const item of unmatched) {
       const path = showLoc(item.group.locOf(item.name));
@@ -320,35 +316,32 @@ export class Scope {
    * `config` is a getter only where a module function is called while the scope is still being made. What is no member
    * is looked for among what modules define as `_module.args`.
    */
-  #makeArgs(): object {
+  private makeArgs(): object {
     const args = argumentsOf(this);
-    const later = (name: string, get: () => object): void => {
-      Object.defineProperty(args, name, { enumerable: true, configurable: true, get });
-    };
-    if (this.root === undefined) later("config", () => this.root.handle());
+    if (this.root === undefined) setGetter(args, "config", () => this.root.handle());
     else setMember(args, "config", this.root.handle());
-    later("options", () => this.root.view());
+    setGetter(args, "options", () => this.root.view());
     giveArguments(args, this.context.specialArgs);
-    if (this.#spec.args !== undefined) giveArguments(args, this.#spec.args());
+    if (this.spec.args !== undefined) giveArguments(args, this.spec.args());
     return completeArguments(args);
   }
 }
 
 /** The check of a scope and its free-form part: computed once, and a circle if they need themselves. */
 class ScopeCell extends Cell {
-  readonly #scope: Scope;
+  private readonly scope: Scope;
   constructor(scope: Scope) {
     super();
-    this.#scope = scope;
+    this.scope = scope;
   }
   override describe(): string {
-    return this.#scope.loc === undefined ? "the configuration" : `the options of ${showLoc(this.#scope.loc)}`;
+    return this.scope.loc === undefined ? "the configuration" : `the options of ${showLoc(this.scope.loc)}`;
   }
   override context(): string | undefined {
-    return this.#scope.loc === undefined ? undefined : this.describe();
+    return this.scope.loc === undefined ? undefined : this.describe();
   }
   protected override compute(): unknown {
-    return this.#scope.complete();
+    return this.scope.complete();
   }
 }
 
