@@ -1,4 +1,4 @@
-/** `osmod build-vm`, `osmod build` and `osmod dry-run`: one way, three ends. */
+/** `osmod build-vm`, `osmod build-vm-with-bootloader`, `osmod build` and `osmod dry-run`: one way, four ends. */
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
 import { explainGone, requireFetchable } from "../packages/index.ts";
@@ -41,24 +41,22 @@ const syntax = (verb: string): Syntax<typeof options> => ({
 /** Which derivation of a machine is wanted, and what to say when it is there. */
 interface Goal {
   readonly verb: string;
-  readonly attribute: "vm" | "toplevel";
+  readonly attribute: "vm" | "vmWithBootLoader" | "toplevel";
   readonly words: (link: string, hostName: string) => readonly string[];
 }
 
+const startWith = (link: string, host: string) => [
+  `The virtual machine "${host}" is built. Start it with:`,
+  `    ${link}/bin/run-${host}-vm`,
+];
+
 /** Build the virtual machine. */
 export const buildVm: Verb = (argv, signal) =>
-  build(
-    {
-      verb: "build-vm",
-      attribute: "vm",
-      words: (link, host) => [
-        `The virtual machine "${host}" is built. Start it with:`,
-        `    ${link}/bin/run-${host}-vm`,
-      ],
-    },
-    argv,
-    signal,
-  );
+  build({ verb: "build-vm", attribute: "vm", words: startWith }, argv, signal);
+
+/** Build the virtual machine that starts by its boot loader. */
+export const buildVmWithBootLoader: Verb = (argv, signal) =>
+  build({ verb: "build-vm-with-bootloader", attribute: "vmWithBootLoader", words: startWith }, argv, signal);
 
 /** Build the machine itself. */
 export const buildToplevel: Verb = (argv, signal) =>
