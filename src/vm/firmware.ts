@@ -70,8 +70,8 @@ export const bios = mkOption({
   type: t.nullOr(pathOrObject),
   default: null,
   description:
-    "Another BIOS than QEMU's own (SeaBIOS): the firmware's file, or a store object that has it as `bios.bin`.",
-  example: "/usr/share/seabios/bios-256k.bin",
+    "Another BIOS than QEMU's own (SeaBIOS): a store object that has it as `bios.bin`, or the path of the firmware's file.",
+  example: "/srv/firmware/bios.bin",
 });
 
 /** `virtualisation.efi`. */
@@ -175,7 +175,8 @@ export function firmwareOf(
     return { ...bootDisk, firmware: { kind: "efi", code: own.firmware, variables } };
   }
   if (file === null) return bootDisk;
-  return { ...bootDisk, firmware: { kind: "bios", file: typeof file === "string" ? file : `${file}/bios.bin` } };
+  const isObject = /^\/nix\/store\/[^/]+$/.test(`${file}`);
+  return { ...bootDisk, firmware: { kind: "bios", file: isObject ? `${file}/bios.bin` : `${file}` } };
 }
 
 /** QEMU's arguments for the firmware, beside where it finds its own files. */
