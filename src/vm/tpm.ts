@@ -49,7 +49,7 @@ export function tpmArgv({ tpm: device }: MachineSpec): Template {
   if (device === undefined) return [];
   return [
     word("-chardev"),
-    qemuOption("socket", { id: "tpm", path: [{ hole: "runtime" }, "/tpm/control"] }),
+    qemuOption("socket", { id: "tpm", path: [{ hole: "runtime" }, "/tpm/tpm.ctrl"] }),
     word("-tpmdev"),
     qemuOption("emulator", { id: "tpm0", chardev: "tpm" }),
     word("-device"),
@@ -62,18 +62,18 @@ export function tpmStart(spec: MachineSpec): string {
   const device = spec.tpm;
   if (device === undefined) return "";
   const server =
-    device.provisioning === null ? "" : " --server type=unixio,path=/tpm/server,mode=0600 --flags not-need-init";
+    device.provisioning === null ? "" : " --server type=unixio,path=/tpm/tpm,mode=0600 --flags not-need-init";
   return `
 mkdir -p -m 0700 "$tpmState" || die "the directory of the TPM $tpmState could not be made" "make its directory writable, or choose another disk image with OSMOD_DISK_IMAGE"
 mkdir -m 0700 "$runtime/tpm"
 (
   set --
 ${renderShell(confined(spec, device.tree))}  set -- "$@" --bind "$tpmState" /state
-  exec "$@" -- /usr/bin/swtpm socket --tpm2 --tpmstate dir=/state,mode=0600 --ctrl type=unixio,path=/tpm/control,mode=0600${server}
+  exec "$@" -- /usr/bin/swtpm socket --tpm2 --tpmstate dir=/state,mode=0600 --ctrl type=unixio,path=/tpm/tpm.ctrl,mode=0600${server}
 ) < /dev/null > "$runtime/log/swtpm" 2>&1 8>&- 9>&- &
 swtpm=$!
 tries=500
-while [ ! -S "$runtime/tpm/control" ]; do
+while [ ! -S "$runtime/tpm/tpm.ctrl" ]; do
   tries=$((tries - 1))
   { [ $tries -gt 0 ] && kill -0 $swtpm 2> /dev/null; } || die "swtpm, which is the machine's TPM, did not start: $(cat "$runtime/log/swtpm")" "leave out virtualisation.tpm, or put $tpmState aside if it is damaged"
   usleep 20000
@@ -84,10 +84,11 @@ ${device.provisioning === null ? "" : provision(spec, device.provisioning)}`;
 /** Shell code for the end: QEMU may never have come to it, and the next start needs its state. */
 export const endTpm = `[ -z "$swtpm" ] || { kill $swtpm; wait $swtpm; } 2> /dev/null`;
 
+/** tpm2-tools look for the socket of control beside the one of commands, with `.ctrl` after its name. */
 function provision(spec: MachineSpec, { tree, script }: NonNullable<Tpm["provisioning"]>): string {
   return `(
   set --
-${renderShell(confined(spec, tree))}  set -- "$@" --ro-bind "$busybox" /busybox --setenv PATH /usr/bin --setenv TCTI swtpm:path=/tpm/server --setenv TPM2TOOLS_TCTI swtpm:path=/tpm/server
+${renderShell(confined(spec, tree))}  set -- "$@" --ro-bind "$busybox" /busybox --setenv PATH /usr/bin --setenv TCTI swtpm:path=/tpm/tpm --setenv TPM2TOOLS_TCTI swtpm:path=/tpm/tpm
   exec "$@" -- /busybox sh -ec ${shellQuote(`tpm2_startup --clear\n${script}\ntpm2_shutdown --clear`)}
 ) < /dev/null > "$runtime/log/tpm-provisioning" 2>&1 8>&- 9>&- || die "virtualisation.tpm.provisioning failed: $(tail -n 20 "$runtime/log/tpm-provisioning")" "mend the script; it runs before each start"
 `;

@@ -2,7 +2,8 @@
 import type { MachineSpec } from "../../src/vm/index.ts";
 import { storeShare } from "../../src/vm/store-share.ts";
 
-const path = (letter: string, name: string) => `/nix/store/${letter.repeat(32)}-${name}`;
+/** A path of the store. */
+export const path = (letter: string, name: string) => `/nix/store/${letter.repeat(32)}-${name}`;
 
 /** A machine as the defaults make it. */
 export const plain: MachineSpec = {
