@@ -102,6 +102,11 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   return 0;
 }
 
+/** A derivation of a machine by its name, or by what the machine says. */
+export type Attribute =
+  | Goal["attribute"]
+  | ((machine: { readonly hostName: string; readonly useBootLoader: boolean }) => Goal["attribute"]);
+
 /** How to build. */
 export interface BuildOptions {
   readonly signal: AbortSignal;
@@ -122,18 +127,19 @@ export interface Built {
 
 /** Evaluate a machine down to one of its derivations, and print its warnings. */
 async function evaluated(
-  attribute: Goal["attribute"],
+  attribute: Attribute,
   positionals: readonly string[],
   { signal, store: choice }: BuildOptions,
 ): Promise<Built> {
   const { value, store, lockFile } = await evaluateMachine(
     positionals,
     { signal, store: choice },
-    ({ evaluation: { config } }) => ({
-      drv: config.system.build[attribute],
-      hostName: config.networking.hostName,
-      warnings: config.warnings,
-    }),
+    ({ evaluation: { config } }) => {
+      const { hostName } = config.networking;
+      const { useBootLoader } = config.virtualisation;
+      const name = typeof attribute === "string" ? attribute : attribute({ hostName, useBootLoader });
+      return { drv: config.system.build[name], hostName, warnings: config.warnings };
+    },
   );
   for (const warning of value.warnings) process.stderr.write(`warning: ${warning}\n`);
   return { ...value, store, lockFile };
@@ -141,7 +147,7 @@ async function evaluated(
 
 /** Evaluate a machine, see what is missing, and make it. */
 export async function realised(
-  attribute: Goal["attribute"],
+  attribute: Attribute,
   positionals: readonly string[],
   options: BuildOptions,
 ): Promise<Built> {

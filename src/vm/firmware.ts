@@ -254,7 +254,7 @@ if [ "$former" != "$base" ]; then
   new=$bootDisk.new-$$
   message=$(qemu_img create -q -f qcow2 -F raw -b "$base" "$new" 2>&1) || { rm -f "$new"; die "the layer of the boot disk $bootDisk could not be made: $message" "look whether there is space"; }
   mv -f "$new" "$bootDisk"
-  [ -z "$former" ] || say "the machine was built anew: its boot disk begins again"
+  [ -z "$former" ] || say "this is another system than at the last start: its boot disk begins again"
 fi
 `;
   return variables + disk;

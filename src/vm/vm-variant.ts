@@ -202,11 +202,14 @@ function rootMount({ useDefaultFilesystems, diskImage }: Values<Machine>["virtua
   return { "/": { device, fsType: "ext4", label: "osmod-root", autoFormat: true, autoResize: true } };
 }
 
-/** The boot partition; it holds nothing that everybody need read. */
+/**
+ * The boot partition; it holds nothing that everybody need read. It is mounted when somebody looks and not for long, as systemd itself does
+ * with one it finds: no start waits for it, and a machine that crashes seldom leaves a FAT half-written.
+ */
 function bootMount({ virtualisation, boot }: Values<Machine>) {
   const { useBootLoader, bootPartition } = virtualisation;
   if (!useBootLoader || bootPartition === null) return {};
-  const options = ["umask=0077"];
+  const options = ["umask=0077", "x-systemd.automount", "x-systemd.idle-timeout=2min"];
   return { [boot.loader.efi.efiSysMountPoint]: { device: bootPartition, fsType: "vfat", options, noCheck: true } };
 }
 

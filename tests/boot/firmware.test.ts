@@ -26,12 +26,14 @@ async function guest(script: string): Promise<string> {
   return stdout;
 }
 
-/** Processes of swtpm that were started from this home. */
+/** Processes of this machine's swtpm: itself, and what confines it, whose arguments name its state. */
 const tpms = () =>
   readdirSync("/proc").filter((pid) => {
     try {
-      const mine = readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("swtpm\0socket");
-      return mine && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("/state");
+      const words = readFileSync(`/proc/${pid}/cmdline`, "latin1");
+      if (!words.includes("swtpm\0socket")) return false;
+      const [, parent] = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1")) ?? [];
+      return `${words}${readFileSync(`/proc/${parent}/cmdline`, "latin1")}`.includes(home.home);
     } catch {
       return false;
     }
@@ -91,8 +93,8 @@ describe("EFI, systemd-boot and a TPM", () => {
   });
 
   it("find kernel, initrd and an entry on the boot partition, and what the start-up adds", async () => {
-    expect(await guest("findmnt -no FSTYPE /boot; ls /boot/loader/entries; stat -c %a /boot")).toBe(
-      "vfat\nosmod.conf\n700\n",
+    expect(await guest("ls /boot/loader/entries; findmnt -t vfat -no FSTYPE /boot; stat -c %a /boot")).toBe(
+      "osmod.conf\nvfat\n700\n",
     );
     const kernel = (await guest("uname -r")).trim();
     expect(await guest("cat /boot/loader/entries/osmod.conf")).toContain(`linux /EFI/osmod/linux-${kernel}.efi`);
@@ -137,11 +139,14 @@ describe("the same machine built anew, with another kernel, BIOS and GRUB", () =
     start(
       "build-vm-with-bootloader",
       'loader: { timeout: 0 }, kernelPackage: pkgs["linux-image-amd64"]!, kernelParams: ["osmod.words=\\"a b\\""]',
-      "",
+      // QEMU's own is this one, too.
+      'bios: `${pkgs["seabios"]!.unpacked}/usr/share/seabios/bios-256k.bin`',
     ),
   );
 
   it("starts its own kernel, with every word of its command line", async () => {
+    const { stdout } = await home.run(join(directory, "result/bin/run-fw-vm"), ["--print-command"], { cwd: directory });
+    expect(stdout).toMatch(/ -bios '?\/.*bios-256k\.bin/);
     expect(await guest("[ ! -e /sys/firmware/efi ]; uname -r")).toMatch(/deb13-amd64\n$/);
     const line = await guest("cat /proc/cmdline");
     expect(line).toMatch(/^BOOT_IMAGE=.* tsc=reliable\n$/);
