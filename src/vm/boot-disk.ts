@@ -75,7 +75,9 @@ mkdir -p "$boot/${kernelFolder}" "$boot/EFI/BOOT"
 cp ${shellQuote(parts.kernel)} "$boot/${kernelFile(parts)}"
 cp ${shellQuote(parts.initrd)} "$boot/${initrdFile(parts)}"
 ${install}
-find "$boot" -exec touch -d @315532800 {} +
+# FAT's time begins with 1980.
+export SOURCE_DATE_EPOCH=315532800
+find "$boot" -exec touch -d @$SOURCE_DATE_EPOCH {} +
 megabytes=$(($(du -sm "$boot" | cut -f 1) + ${ROOM}))
 sectors=$((megabytes * 2048))
 truncate -s $(((${FIRST_PARTITION} + sectors + 2048) * ${SECTOR})) "$image"
@@ -89,7 +91,12 @@ truncate -s $(((${FIRST_PARTITION} + sectors + 2048) * ${SECTOR})) "$image"
 run mkfs.vfat --invariant -i ${ids.fat} -n ESP -F 32 --offset ${FIRST_PARTITION} -h ${FIRST_PARTITION} "$image" $((sectors / 2)) > /dev/null
 # mtools translates names, by tables of the C library.
 export MTOOLS_SKIP_CHECK=1 GCONV_PATH=${tree}/usr/lib/x86_64-linux-gnu/gconv
-for entry in "$boot"/*; do run mtools -c mcopy -s -p -m -i "$image@@$((${FIRST_PARTITION} * ${SECTOR}))" "$entry" ::/; done
+partition=$image@@$((${FIRST_PARTITION} * ${SECTOR}))
+# One by one, because a directory's order is that of the copies.
+(cd "$boot" && find . -mindepth 1 | sort) | while read -r entry; do
+  if [ -d "$boot/$entry" ]; then run mtools -c mmd -i "$partition" "::\${entry#.}"
+  else run mtools -c mcopy -m -i "$partition" "$boot/$entry" "::\${entry#.}"; fi
+done
 ${finish}
 `,
   );
