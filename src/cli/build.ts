@@ -1,4 +1,4 @@
-/** `osmod build-vm`, `osmod build` and `osmod dry-run`: one way, three ends. */
+/** `osmod build-vm`, `osmod build-vm-with-bootloader`, `osmod build` and `osmod dry-run`: one way, four ends. */
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
 import { explainGone, requireFetchable } from "../packages/index.ts";
@@ -41,24 +41,22 @@ const syntax = (verb: string): Syntax<typeof options> => ({
 /** Which derivation of a machine is wanted, and what to say when it is there. */
 interface Goal {
   readonly verb: string;
-  readonly attribute: "vm" | "toplevel";
+  readonly attribute: "vm" | "vmWithBootLoader" | "toplevel";
   readonly words: (link: string, hostName: string) => readonly string[];
 }
 
+const startWith = (link: string, host: string) => [
+  `The virtual machine "${host}" is built. Start it with:`,
+  `    ${link}/bin/run-${host}-vm`,
+];
+
 /** Build the virtual machine. */
 export const buildVm: Verb = (argv, signal) =>
-  build(
-    {
-      verb: "build-vm",
-      attribute: "vm",
-      words: (link, host) => [
-        `The virtual machine "${host}" is built. Start it with:`,
-        `    ${link}/bin/run-${host}-vm`,
-      ],
-    },
-    argv,
-    signal,
-  );
+  build({ verb: "build-vm", attribute: "vm", words: startWith }, argv, signal);
+
+/** Build the virtual machine that starts by its boot loader. */
+export const buildVmWithBootLoader: Verb = (argv, signal) =>
+  build({ verb: "build-vm-with-bootloader", attribute: "vmWithBootLoader", words: startWith }, argv, signal);
 
 /** Build the machine itself. */
 export const buildToplevel: Verb = (argv, signal) =>
@@ -104,6 +102,11 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   return 0;
 }
 
+/** A derivation of a machine by its name, or by what the machine says. */
+export type Attribute =
+  | Goal["attribute"]
+  | ((machine: { readonly hostName: string; readonly useBootLoader: boolean }) => Goal["attribute"]);
+
 /** How to build. */
 export interface BuildOptions {
   readonly signal: AbortSignal;
@@ -124,18 +127,19 @@ export interface Built {
 
 /** Evaluate a machine down to one of its derivations, and print its warnings. */
 async function evaluated(
-  attribute: Goal["attribute"],
+  attribute: Attribute,
   positionals: readonly string[],
   { signal, store: choice }: BuildOptions,
 ): Promise<Built> {
   const { value, store, lockFile } = await evaluateMachine(
     positionals,
     { signal, store: choice },
-    ({ evaluation: { config } }) => ({
-      drv: config.system.build[attribute],
-      hostName: config.networking.hostName,
-      warnings: config.warnings,
-    }),
+    ({ evaluation: { config } }) => {
+      const { hostName } = config.networking;
+      const { useBootLoader } = config.virtualisation;
+      const name = typeof attribute === "string" ? attribute : attribute({ hostName, useBootLoader });
+      return { drv: config.system.build[name], hostName, warnings: config.warnings };
+    },
   );
   for (const warning of value.warnings) process.stderr.write(`warning: ${warning}\n`);
   return { ...value, store, lockFile };
@@ -143,7 +147,7 @@ async function evaluated(
 
 /** Evaluate a machine, see what is missing, and make it. */
 export async function realised(
-  attribute: Goal["attribute"],
+  attribute: Attribute,
   positionals: readonly string[],
   options: BuildOptions,
 ): Promise<Built> {

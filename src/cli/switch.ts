@@ -11,11 +11,13 @@ import {
   makeDefault,
   type RunningVm,
   runningVm,
+  runningVms,
   type SwitchAction,
+  specOf,
   switchVm,
 } from "../vm/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
-import { realised } from "./build.ts";
+import { type Attribute, realised } from "./build.ts";
 import { printJson } from "./open-store.ts";
 import { openChosenStore } from "./store-choice.ts";
 import type { Verb } from "./verbs.ts";
@@ -99,7 +101,7 @@ async function run(given: SwitchAction, argv: readonly string[], signal: AbortSi
     const path = launcher.slice(launcher.lastIndexOf("/nix/store/"));
     return become(action, { store: openChosenStore(values.store), launcher: path, vm, disk }, values, signal);
   }
-  const { store, drv, hostName } = await realised("vm", positionals, {
+  const { store, drv, hostName } = await realised(startingAlike(values), positionals, {
     signal,
     store: values.store,
     maxJobs: values["max-jobs"],
@@ -107,6 +109,24 @@ async function run(given: SwitchAction, argv: readonly string[], signal: AbortSi
   const vm = values.disk === undefined ? runningVm(values.vm ?? hostName) : undefined;
   const disk = vm === undefined ? resolve(values.disk ?? "") : vm.disk;
   return become(action, { store, launcher: drv.outPath, vm, disk }, values, signal);
+}
+
+/** A machine that was built with a boot loader (`build-vm-with-bootloader`) stays one with it, also if its file says nothing of it. */
+function startingAlike({
+  vm,
+  disk,
+}: {
+  readonly vm?: string | undefined;
+  readonly disk?: string | undefined;
+}): Attribute {
+  return ({ hostName, useBootLoader }) => {
+    if (useBootLoader) return "vm";
+    const launcher =
+      disk === undefined
+        ? runningVms().find(({ name, pid }) => [name, String(pid)].includes(vm ?? hostName))?.launcher
+        : generationsOf(resolve(disk)).find(({ isDefault }) => isDefault)?.launcher;
+    return launcher !== undefined && specOf(launcher).bootDisk !== undefined ? "vmWithBootLoader" : "vm";
+  };
 }
 
 interface Goal {

@@ -18,6 +18,13 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     },
   ],
   [
+    "build-vm-with-bootloader",
+    {
+      summary: "the same, of a virtual machine that starts by its firmware and boot loader",
+      run: async () => (await import("./build.ts")).buildVmWithBootLoader,
+    },
+  ],
+  [
     "build",
     {
       summary: "build the machine itself (system.build.toplevel) and link it as ./result",

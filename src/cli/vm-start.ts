@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { formerSandbox } from "../packages/index.ts";
 import { openNixStore, openStore } from "../store/index.ts";
-import { launcherAt, type NamedVm, namedVm, specOf, startNamed, waitForGuest } from "../vm/index.ts";
+import { besideDisk, launcherAt, type NamedVm, namedVm, specOf, startNamed, waitForGuest } from "../vm/index.ts";
 import { parse } from "./arguments.ts";
 import { realised } from "./build.ts";
 import type { Verb } from "./verbs.ts";
@@ -36,6 +36,7 @@ export const run: Verb = async (argv, signal) => {
   const [subject = "machine.ts", ...args] = positionals;
   const vm = await prepare(subject, values.name, { signal, store: values.store });
   if (values.fresh) {
+    for (const part of besideDisk) rmSync(`${vm.disk}.${part}`, { recursive: true, force: true });
     rmSync(vm.disk, { force: true });
     rmSync(vm.saved, { recursive: true, force: true });
   }

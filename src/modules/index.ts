@@ -33,6 +33,7 @@ import * as activationScript from "./system/activation/activation-script.ts";
 import * as switching from "./system/activation/switch/index.ts";
 import * as toplevel from "./system/activation/toplevel.ts";
 import * as kernel from "./system/boot/kernel.ts";
+import * as loader from "./system/boot/loader.ts";
 import * as networkd from "./system/boot/networkd.ts";
 import * as resolved from "./system/boot/resolved.ts";
 import * as stage1 from "./system/boot/stage-1.ts";
@@ -71,7 +72,10 @@ declare module "../lib/index.ts" {
 export interface Std {
   readonly assertions: typeof assertions.options.assertions;
   readonly warnings: typeof assertions.options.warnings;
-  readonly boot: typeof kernel.options.boot & typeof stage1.options.boot & typeof stage2.options.boot;
+  readonly boot: typeof kernel.options.boot &
+    typeof loader.options.boot &
+    typeof stage1.options.boot &
+    typeof stage2.options.boot;
   readonly environment: typeof etc.options.environment &
     typeof systemPath.options.environment &
     typeof shellsEnvironment.options.environment;
@@ -134,6 +138,7 @@ export const standardModules: Module<Std> = defineModule<Std>({
     switching.default,
     toplevel.default,
     kernel.default,
+    loader.default,
     stage1.default,
     stage2.default,
     filesystems.default,

@@ -5,10 +5,12 @@
  * start-up knows stays a hole (template.ts).
  */
 import { driveArgv } from "./disks.ts";
+import { bootDiskArgv, firmwareArgv } from "./firmware.ts";
 import { networkArgv } from "./networks.ts";
 import { qemuOption } from "./qemu-option.ts";
 import type { MachineSpec } from "./spec.ts";
 import { type Hole, hostPath, type Part, type Template, type Word, when, word } from "./template.ts";
+import { tpmArgv } from "./tpm.ts";
 import { transportArgv, wireOf } from "./transports/index.ts";
 import { libraryFolder, treeProgram } from "./tree-program.ts";
 
@@ -29,14 +31,17 @@ export function qemuEnvironment(spec: MachineSpec): Readonly<Record<string, Word
 export function qemuArgv(spec: MachineSpec): Template {
   return [
     ...treeProgram(spec.qemu.tree, "usr/bin/qemu-system-x86_64"),
-    ...firmware(spec),
+    ...firmwareFiles(spec),
+    ...firmwareArgv(spec),
     ...computer(spec),
     ...kernel(spec),
+    ...bootDiskArgv(spec),
     ...rootDisk(spec),
     ...driveArgv(spec),
     ...networkArgv(spec, networkCard),
     ...storeNetwork(spec),
     ...transportArgv(spec),
+    ...tpmArgv(spec),
     ...credentials(spec),
     ...consoles(),
     ...display(spec),
@@ -46,7 +51,7 @@ export function qemuArgv(spec: MachineSpec): Template {
   ];
 }
 
-function firmware({ qemu }: MachineSpec): Template {
+function firmwareFiles({ qemu }: MachineSpec): Template {
   return ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"].flatMap((folder) => [
     word("-L"),
     hostPath(`${qemu.tree}/${folder}`),
@@ -88,7 +93,8 @@ function computer(spec: MachineSpec): Template {
   ];
 }
 
-function kernel({ boot }: MachineSpec): Template {
+function kernel({ boot, bootDisk }: MachineSpec): Template {
+  if (bootDisk !== undefined) return [];
   return [
     word("-kernel"),
     hostPath(boot.kernel),

@@ -9,6 +9,7 @@
  *
  * An image without a record (raw, made by hand, an overlay of another one) is taken as it is.
  */
+import { besideDisk } from "./firmware.ts";
 
 /** The first word is for people who look at the header, the second the form of what follows. */
 const RECORD_FORMAT = "osmod 1";
@@ -63,6 +64,10 @@ if [ -n "$fresh" ] && [ -e "$disk" ]; then
   number=1
   while [ -e "$old" ]; do number=$((number + 1)) old=$disk.old-$number; done
   mv "$disk" "$old" || die "the disk image $disk could not be put aside" "make its directory writable"
+  # What belongs to it goes with it.
+  for part in ${besideDisk.join(" ")}; do
+    [ ! -e "$disk.$part" ] || mv "$disk.$part" "$old.$part"
+  done
   diskFormat=qcow2
   say "the former disk image is now $old"
 fi

@@ -15,6 +15,7 @@ import { shellQuote, type Template, word } from "./template.ts";
 /** Serial numbers of the machine's own disks. */
 export const ROOT_SERIAL = "root";
 export const STORE_SERIAL = "store";
+export const BOOT_SERIAL = "boot";
 
 /** What a virtio disk's serial number can hold. */
 const SERIAL_LENGTH = 20;
@@ -106,7 +107,7 @@ export function drivesOf(
     ...empty.map(({ size, driveConfig: config }, index) => drive(config, `empty${index}`, { size })),
     ...existing.map((config, index) => drive(config, `drive${index}`, { file: config.file })),
   ];
-  const seen = new Set([ROOT_SERIAL, STORE_SERIAL]);
+  const seen = new Set([ROOT_SERIAL, STORE_SERIAL, BOOT_SERIAL]);
   for (const { serial } of list) {
     const bad = seen.has(serial) ? "is there twice, or is the machine's own" : tooLong(serial);
     if (bad !== undefined) {
@@ -114,7 +115,7 @@ export function drivesOf(
         code: "drive-serial",
         option: "virtualisation.emptyDiskImages, virtualisation.qemu.drives",
         message: `the disk's serial number "${serial}" ${bad}`,
-        fix: `Give every disk a \`serial\` of its own, ${SERIAL_LENGTH} bytes at most and neither "${ROOT_SERIAL}" nor "${STORE_SERIAL}".`,
+        fix: `Give every disk a \`serial\` of its own, ${SERIAL_LENGTH} bytes at most and none of "${ROOT_SERIAL}", "${STORE_SERIAL}" and "${BOOT_SERIAL}".`,
       });
     }
     seen.add(serial);

@@ -4,6 +4,7 @@
 export { qemuArgv } from "./argv.ts";
 export { type BuildMachineOptions, type BuiltMachine, buildMachine, LOCK_NAME } from "./build.ts";
 export { type StartVmOptions, startVm, type Vm } from "./control.ts";
+export { besideDisk } from "./firmware.ts";
 export { type Generation, generationBefore, generationOf, generationsOf, makeDefault } from "./generations.ts";
 export { type ConnectOptions, GuestAgent } from "./guest-agent.ts";
 export {
@@ -17,7 +18,7 @@ export { VirtualLan } from "./lan.ts";
 export { launcherAt, programOf } from "./launcher-path.ts";
 export { type LoadedMachine, loadMachine } from "./load.ts";
 export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
-export { machineSpec } from "./machine-spec.ts";
+export { type MachineParts, machineSpec } from "./machine-spec.ts";
 export {
   gone,
   launcherOf,
@@ -34,12 +35,15 @@ export { loadMemory, qemuImg, resumeKey, saveMemory } from "./resume.ts";
 export { type RunningVm, runningVm, runningVms, specOf } from "./running.ts";
 export { dropSnapshot, revertVm, type Snapshot, snapshotsOf, snapshotVm } from "./snapshots.ts";
 export {
+  type BootDisk,
   type Credential,
+  type Firmware,
   type ForwardPort,
   MACHINE_SPEC_FORMAT,
   type MachineSpec,
   type SharedDirectory,
   type StoreShare,
+  type Tpm,
 } from "./spec.ts";
 export { type SshOptions, ssh } from "./ssh.ts";
 export {

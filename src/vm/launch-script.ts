@@ -11,6 +11,7 @@
 import { credentialPrefix, qemuArgv, qemuEnvironment, tcgKernelParams } from "./argv.ts";
 import { freshDisk, recordCheck, recordFunctions } from "./disk-record.ts";
 import { driveChoice, driveEscapes, driveFunction, driveMake } from "./disks.ts";
+import { firmwareMake, firmwarePaths } from "./firmware.ts";
 import { generationChoice } from "./generation-choice.ts";
 import {
   chooseForwards,
@@ -25,6 +26,7 @@ import {
 import { shareEscapes, shareStart } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
 import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
+import { endTpm, tpmStart } from "./tpm.ts";
 import { confines, wireOf } from "./transports/index.ts";
 import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
 import { virtiofsStart } from "./transports/virtiofs.ts";
@@ -97,10 +99,10 @@ ${spec.credentials
   .join("")}${portsInUse}
 ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
-${driveMake(spec)}${keepStore}
+${driveMake(spec)}${firmwarePaths(spec)}${firmwareMake(spec)}${keepStore}
 ${confines(spec) ? startShare : 'mkdir -m 0700 "$runtime/log"'}
 ${wireOf(spec).smb ? startView(spec) : ""}
-${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}
+${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}${tpmStart(spec)}
 ${environment}
 ${run(spec, pinned)}
 `;
@@ -292,7 +294,7 @@ const printCommand = (spec: MachineSpec, argv: Template) => `
 if [ -n "$print_only" ]; then
   runtime='<private directory>'
 ${escapedVariables}
-${driveEscapes(spec)}${shareEscapes(spec)}${lanEscapes(spec)}  count=$#
+${driveEscapes(spec)}${shareEscapes(spec)}${lanEscapes(spec)}${firmwarePaths(spec)}  count=$#
 ${renderShell(argv)}
   while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
   for argument in "$@"; do
@@ -373,13 +375,14 @@ fi
  * and removed by the next start of the same machine. Its path holds no blanks, because QEMU splits the share's command at them.
  */
 const runtimeDirectory = `
-runtime= keeping= view=
+runtime= keeping= view= swtpm=
 finish() {
   status=$?
   trap - EXIT
   [ -z "$terminal_state" ] || stty "$terminal_state" 2> /dev/null
   [ -z "$view" ] || kill $view 2> /dev/null
   ${endPasst}
+  ${endTpm}
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$keeping" ] || rm -f "$keeping"
   exit "$status"

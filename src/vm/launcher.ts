@@ -93,5 +93,17 @@ export function virtiofsdTree(pkgs: PackageSet): Derivation {
   return pkgs.mergedTree("osmod-vm-virtiofsd", [pkgs["virtiofsd"]!], { exclude: [...hostOnly, "uidmap"] });
 }
 
+/** What swtpm sees beside what the TPM keeps. */
+export function swtpmTree(pkgs: PackageSet, swtpm: Package): Derivation {
+  return pkgs.mergedTree("osmod-vm-swtpm", [swtpm], { exclude: hostOnly });
+}
+
+/** What the script that provisions a TPM runs. */
+export function provisioningTree(pkgs: PackageSet): Derivation {
+  return pkgs.mergedTree("osmod-vm-tpm2-tools", [pkgs["tpm2-tools"]!, pkgs["libtss2-tcti-swtpm0t64"]!], {
+    exclude: hostOnly,
+  });
+}
+
 /** Packages that only matter to an installed system. */
 const hostOnly = ["debconf", "debconf-2.0", "init-system-helpers", "libpam-runtime", "libpam-modules"];

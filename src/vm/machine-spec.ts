@@ -5,10 +5,11 @@ import type { Values } from "../lib/index.ts";
 import { fail, ProblemError, problem } from "../problems/index.ts";
 import type { StoreObject } from "../store/index.ts";
 import { drivesOf } from "./disks.ts";
+import { type FirmwareChoice, firmwareOf } from "./firmware.ts";
 import type { Machine } from "./machine.ts";
 import { checkBackend, lansOf } from "./networks.ts";
 import { sharesOf } from "./shared-directories.ts";
-import { type Credential, MACHINE_SPEC_FORMAT, type MachineSpec, type StoreShare } from "./spec.ts";
+import { type Credential, MACHINE_SPEC_FORMAT, type MachineSpec, type StoreShare, type Tpm } from "./spec.ts";
 import { sshAccess } from "./ssh-access.ts";
 import { storeShare } from "./store-share.ts";
 import { erofsImage } from "./transports/erofs.ts";
@@ -16,16 +17,26 @@ import { erofsImage } from "./transports/erofs.ts";
 /** QEMU's own first address; the second one is the store's. */
 const userMacAddress = "52:54:00:12:34:56";
 
+/** What a machine is made of beside its configuration, where it has it. */
+export interface MachineParts {
+  /** The store as a disk. */
+  readonly image?: StoreObject | undefined;
+  /** The disk with the boot loader. */
+  readonly bootDisk?: StoreObject | undefined;
+  /** The programs of its TPM. */
+  readonly tpm?: Tpm | undefined;
+}
+
 /**
  * Reduce a configuration to the machine that QEMU makes. `tree` has QEMU and the programs that start it; `writeText` puts
- * a text into the store; `image` is the store as a disk. Problems: `forward-port-twice`, `forward-port-address`,
- * `credential-invalid`, `drive-serial`, `shared-directory-name`, `vlan-twice`.
+ * a text into the store. Problems: `forward-port-twice`, `forward-port-address`,
+ * `credential-invalid`, `drive-serial`, `shared-directory-name`, `vlan-twice`, and those of `firmwareOf`.
  */
 export function machineSpec(
   config: Values<Machine>,
   tree: { toString(): string },
   writeText: (name: string, text: string) => { toString(): string },
-  image?: StoreObject,
+  { image, bootDisk, tpm }: MachineParts = {},
 ): MachineSpec {
   const { virtualisation: vm, system, boot, networking } = config;
   checkForwards(vm.forwardPorts);
@@ -43,11 +54,13 @@ export function machineSpec(
     system: "x86_64-linux",
     toplevel: `${system.build.toplevel}`,
     boot: {
-      // Entered directly, without unpacking itself in the guest first.
-      kernel: `${system.build.vmlinux}/vmlinux`,
+      // Entered directly, without unpacking itself in the guest first; EFI and boot loaders take Debian's own file.
+      kernel: vm.useEFIBoot || vm.useBootLoader ? system.build.kernelFile : `${system.build.vmlinux}/vmlinux`,
       initrd: `${system.build.initialRamdisk}/initrd`,
       kernelParams: [`init=${system.build.toplevel}/init`, ...boot.kernelParams],
     },
+    ...firmwareOf(firmwareChoice(config), bootDisk),
+    ...(tpm === undefined ? {} : { tpm }),
     cpu: { cores: vm.cores, model: vm.qemu.cpu, accel: vm.qemu.accel },
     memory: vm.memorySize,
     disk: vm.diskImage === null ? null : { image: vm.diskImage, size: vm.diskSize, serial: "root" },
@@ -61,6 +74,21 @@ export function machineSpec(
     display: { graphics: vm.graphics, resolution: vm.resolution },
     guestAgent: vm.qemu.guestAgent.enable,
     qemu: { tree: `${tree}`, options: vm.qemu.options },
+  };
+}
+
+/** What a configuration says about firmware and boot loader. */
+export function firmwareChoice({ virtualisation: vm, boot }: Values<Machine>): FirmwareChoice {
+  const { useBootLoader, useEFIBoot, bios } = vm;
+  return {
+    useBootLoader,
+    useEFIBoot,
+    bios,
+    // Without EFI its package is not even looked for.
+    efi: useEFIBoot
+      ? { firmware: vm.efi.firmware, variables: vm.efi.variables, keepVariables: vm.efi.keepVariables }
+      : { firmware: "", variables: "", keepVariables: false },
+    loader: { grub: boot.loader.grub.enable, systemdBoot: boot.loader["systemd-boot"].enable },
   };
 }
 

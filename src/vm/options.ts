@@ -6,9 +6,11 @@
 import { declareOptions, mkOption, t } from "../lib/index.ts";
 import { derivationType, fileSystemOptions, packageType } from "../modules/index.ts";
 import { drives, emptyDiskImages } from "./disks.ts";
+import { bios, bootPartition, efi, useBootLoader, useDefaultFilesystems, useEFIBoot } from "./firmware.ts";
 
 import { networkBackend, nodeNumber, primaryIPAddress, vlans } from "./networks.ts";
 import { sharedDirectories } from "./shared-directories.ts";
+import { tpm } from "./tpm.ts";
 
 const port = (description: string, example: number) => mkOption({ type: t.port, description, example });
 const address = (side: string) =>
@@ -49,6 +51,13 @@ export const options = declareOptions({
       example: "/var/lib/machines/web.qcow2",
     }),
     emptyDiskImages,
+    useBootLoader,
+    useEFIBoot,
+    useDefaultFilesystems,
+    bootPartition,
+    bios,
+    efi,
+    tpm,
     // Those of the virtual machine; the machine's own are ignored there.
     fileSystems: fileSystemOptions.fileSystems,
     forwardPorts: mkOption({
@@ -221,6 +230,13 @@ export const options = declareOptions({
       description: "Modules for the virtual machine only; they may override anything of the machine.",
       example: { virtualisation: { memorySize: 4096 } },
     }),
+    vmVariantWithBootLoader: mkOption({
+      type: t.deferredModule,
+      default: [],
+      description:
+        "Modules for the virtual machine that starts by its boot loader (`osmod build-vm-with-bootloader`), beside those of `vmVariant`.",
+      example: { virtualisation: { memorySize: 4096 } },
+    }),
   },
   networking: { primaryIPAddress },
   system: {
@@ -228,6 +244,11 @@ export const options = declareOptions({
       vm: mkOption({
         type: derivationType,
         description: "The launcher of the virtual machine: `bin/run-<hostname>-vm`.",
+      }),
+      vmWithBootLoader: mkOption({
+        type: derivationType,
+        description:
+          "The same of a virtual machine that starts by its boot loader; by EFI if the boot loader is systemd-boot or may touch EFI variables.",
       }),
     },
   },

@@ -54,12 +54,8 @@ export async function snapshotVm(vm: SnapshotSubject, tag: string): Promise<void
   if (!isRunning(vm)) await qemuImg(launcher(vm), ["snapshot", "-c", tag, diskOf(vm)]);
   else if (canResume(specOf(vm.launcher))) await monitor(vm, `savevm ${tag}`);
   else {
-    fail({
-      code: "snapshot-failed",
-      option: "virtualisation.store.transport",
-      message: `the memory of "${vm.name}" cannot be saved: ${whyNot(specOf(vm.launcher))}`,
-      fix: 'Use "smb" or "erofs" for the store and no further disks, or stop the machine first.',
-    });
+    const { reason, option, fix } = whyNot(specOf(vm.launcher));
+    fail({ code: "snapshot-failed", option, message: `the memory of "${vm.name}" cannot be saved: ${reason}`, fix });
   }
 }
 

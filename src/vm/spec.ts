@@ -23,6 +23,12 @@ export interface MachineSpec {
     /** Words of the kernel's command line, without those of the start-up. */
     readonly kernelParams: readonly string[];
   };
+  /** What runs before the kernel; absent for QEMU's own BIOS. */
+  readonly firmware?: Firmware;
+  /** The disk whose boot loader starts the kernel; absent when QEMU enters the kernel directly. */
+  readonly bootDisk?: BootDisk;
+  /** The machine's TPM; absent when it has none. */
+  readonly tpm?: Tpm;
   readonly cpu: {
     readonly cores: number;
     /** QEMU's CPU model; null takes the host's own under KVM and the most complete one under TCG. */
@@ -77,6 +83,42 @@ export interface MachineSpec {
     /** Further arguments, one word each. */
     readonly options: readonly string[];
   };
+}
+
+/** What runs before the kernel. */
+export type Firmware = BiosFirmware | EfiFirmware;
+
+/** Another BIOS than QEMU's own. */
+export interface BiosFirmware {
+  readonly kind: "bios";
+  /** Its file, in the store or elsewhere on the host. */
+  readonly file: string;
+}
+
+/** An EFI, with variables that are kept beside the root disk. */
+export interface EfiFirmware {
+  readonly kind: "efi";
+  /** The firmware's file, which is only read. */
+  readonly code: string;
+  /** What the variables begin as. */
+  readonly variables: string;
+}
+
+/** The disk with boot loader, kernel and initrd. */
+export interface BootDisk {
+  /** The image, in the store; the machine writes to a layer above it. */
+  readonly image: string;
+  /** Name by which the guest finds it: `/dev/disk/by-id/virtio-<serial>`. */
+  readonly serial: string;
+}
+
+/** An emulated TPM 2.0, made by swtpm. */
+export interface Tpm {
+  /** Merged tree of swtpm. */
+  readonly tree: string;
+  readonly deviceModel: "tpm-tis" | "tpm-crb";
+  /** What runs before each start: the merged tree of its tools and the script. */
+  readonly provisioning: { readonly tree: string; readonly script: string } | null;
 }
 
 /** A disk beside the root. */

@@ -89,17 +89,47 @@ export async function startTransient(options: TransientOptions): Promise<UpVm> {
 
 /**
  * Whether the memory of a machine can be saved and gone on with: its store and its shares must not hold state of the host,
- * and it must have no disks beside its root, which would not be those that the memory knows.
+ * and it must keep nothing beside its root (disks, a boot disk, EFI variables, a TPM), which would not be what the memory knows, or
+ * would be the same secrets in many machines.
  */
 export function canResume(spec: MachineSpec): boolean {
-  return (spec.store.transport === "smb" || spec.store.transport === "erofs") && spec.drives.length === 0;
+  return reasonAgainst(spec) === undefined;
 }
 
-/** Why {@link canResume} says no. */
-export function whyNot({ store, drives }: MachineSpec): string {
-  return drives.length > 0
-    ? `it has ${drives.length === 1 ? "a disk" : "disks"} beside its root`
-    : `its store is shared over ${store.transport}`;
+/** Why {@link canResume} says no, and what would help. */
+export function whyNot(spec: MachineSpec): { readonly reason: string; readonly option: string; readonly fix: string } {
+  return reasonAgainst(spec) ?? { reason: "nothing is against it", option: "virtualisation", fix: "Try again." };
+}
+
+function reasonAgainst({ store, drives, bootDisk, firmware, tpm }: MachineSpec): ReturnType<typeof whyNot> | undefined {
+  const without = (what: string) => `Do without ${what}, or stop the machine without saving it.`;
+  if (drives.length > 0) {
+    const what = drives.length === 1 ? "a disk" : "disks";
+    return {
+      reason: `it has ${what} beside its root`,
+      option: "virtualisation.qemu.drives",
+      fix: without("further disks"),
+    };
+  }
+  if (bootDisk !== undefined) {
+    return {
+      reason: "it starts by a boot loader",
+      option: "virtualisation.useBootLoader",
+      fix: without("the boot loader"),
+    };
+  }
+  if (firmware?.kind === "efi") {
+    return { reason: "it has EFI variables", option: "virtualisation.useEFIBoot", fix: without("EFI") };
+  }
+  if (tpm !== undefined) {
+    return { reason: "it has a TPM", option: "virtualisation.tpm.enable", fix: without("the TPM") };
+  }
+  if (store.transport === "smb" || store.transport === "erofs") return undefined;
+  return {
+    reason: `its store is shared over ${store.transport}`,
+    option: "virtualisation.store.transport",
+    fix: 'Use "smb" or "erofs" for the store, or stop the machine without saving it.',
+  };
 }
 
 /**
@@ -275,13 +305,10 @@ export async function startNamed(
  */
 export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly string[] = []): Promise<void> {
   const launcher = launcherAt(running.launcher);
-  if (!canResume(specOf(launcher))) {
-    fail({
-      code: "vm-not-saved",
-      option: "virtualisation.store.transport",
-      message: `the memory of "${vm.name}" cannot be saved: ${whyNot(specOf(launcher))}`,
-      fix: 'Use "smb" or "erofs" for the store and no further disks, or stop the machine without saving it.',
-    });
+  const spec = specOf(launcher);
+  if (!canResume(spec)) {
+    const { reason, option, fix } = whyNot(spec);
+    fail({ code: "vm-not-saved", option, message: `the memory of "${vm.name}" cannot be saved: ${reason}`, fix });
   }
   const draft = `${vm.saved}.new`;
   rmSync(draft, { recursive: true, force: true });

@@ -107,6 +107,9 @@ export function differences(running: MachineSpec, next: MachineSpec): string[] {
     "root disk": ({ disk }) => disk,
     network: ({ network }) => network,
     display: ({ display }) => display,
+    firmware: ({ firmware }) => firmware,
+    "boot loader": ({ bootDisk }) => bootDisk !== undefined,
+    TPM: ({ tpm }) => tpm,
     "QEMU's options": ({ qemu }) => qemu.options,
   };
   return Object.entries(parts)

@@ -26,6 +26,12 @@ export interface Facts {
   readonly [share: `share${number}`]: string;
   /** Socket of the switch of each virtual LAN (networks.ts). */
   readonly [lan: `vlan${number}`]: string;
+  /** The layer of the boot disk that is written to (firmware.ts). */
+  readonly bootDisk?: string;
+  /** The file with the EFI's variables (firmware.ts). */
+  readonly efiVariables?: string;
+  /** Directory with what the TPM keeps (tpm.ts). */
+  readonly tpmState?: string;
   /** The store's busybox. */
   readonly busybox: string;
   /** Private directory of this run; holds sockets and logs. */

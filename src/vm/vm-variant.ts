@@ -15,13 +15,18 @@ import {
   mkVMOverride,
   type Values,
 } from "../lib/index.ts";
-import { buildLauncher, launcherTree, sambaTree } from "./launcher.ts";
+import type { PackageSet } from "../packages/index.ts";
+import { buildBootDisk } from "./boot-disk.ts";
+import { bootLoaderOf, ovmfFiles } from "./firmware.ts";
+import { buildLauncher, launcherTree, provisioningTree, sambaTree, swtpmTree } from "./launcher.ts";
 import type { Machine } from "./machine.ts";
-import { machineSpec } from "./machine-spec.ts";
+import { firmwareChoice, machineSpec } from "./machine-spec.ts";
 import { LAN_PREFIX, lansOf } from "./networks.ts";
 import { shareMounts, sharesOf } from "./shared-directories.ts";
+import type { Tpm } from "./spec.ts";
 import { sshAccessModule } from "./ssh-access.ts";
 import { directoryCacheTimeout, listBusyDirectories, storePrefixLength, storeShare } from "./store-share.ts";
+import { tpmModules } from "./tpm.ts";
 import { buildStoreImage } from "./transports/erofs.ts";
 import { needsSmb, storeMount, transportModules } from "./transports/index.ts";
 
@@ -72,16 +77,8 @@ export const vmVariant = defineModule<Machine>({
     const lans = () => lansOf(config.virtualisation.vlans, config.virtualisation.test.nodeNumber);
     return define({
       fileSystems: mkVMOverride(() => ({
-        "/":
-          config.virtualisation.diskImage === null
-            ? { device: "tmpfs", fsType: "tmpfs", options: ["mode=0755"] }
-            : {
-                device: "/dev/disk/by-id/virtio-root",
-                fsType: "ext4",
-                label: "osmod-root",
-                autoFormat: true,
-                autoResize: true,
-              },
+        ...rootMount(config.virtualisation),
+        ...bootMount(config),
         ...storeMounts(config.virtualisation),
         ...config.virtualisation.fileSystems,
       })),
@@ -126,6 +123,7 @@ export const vmVariant = defineModule<Machine>({
             // The agent's port is there before its service starts.
             mkIf(() => config.virtualisation.qemu.guestAgent.enable, ["virtio_console"]),
           ]),
+          availableKernelModules: mkIf(() => config.virtualisation.tpm.enable, tpmModules),
           network: {
             enable: true,
             interfaces: {
@@ -196,7 +194,11 @@ export const vmVariant = defineModule<Machine>({
               config.virtualisation.store.transport === "erofs" ? buildStoreImage(pkgs, toplevel) : undefined;
             return buildLauncher(
               pkgs,
-              machineSpec(config, tree, (name, text) => pkgs.writeText(name, text), image),
+              machineSpec(config, tree, (name, text) => pkgs.writeText(name, text), {
+                image,
+                bootDisk: bootDiskOf(config, pkgs),
+                tpm: tpmOf(config, pkgs),
+              }),
               toplevel,
               sambaTree(pkgs),
             );
@@ -206,6 +208,69 @@ export const vmVariant = defineModule<Machine>({
     });
   },
 });
+
+/** The module that makes a virtual machine start by its boot loader, as `nixos-rebuild build-vm-with-bootloader` does. */
+export const withBootLoader = defineModule<Machine>({
+  key: "virtualisation/with-boot-loader",
+  config: ({ config }) =>
+    define({
+      virtualisation: {
+        useBootLoader: mkDefault(true),
+        useEFIBoot: mkDefault(
+          () => config.boot.loader["systemd-boot"].enable || config.boot.loader.efi.canTouchEfiVariables,
+        ),
+      },
+    }),
+});
+
+/** The root that every machine has, unless it says otherwise. */
+function rootMount({ useDefaultFilesystems, diskImage }: Values<Machine>["virtualisation"]) {
+  if (!useDefaultFilesystems) return {};
+  if (diskImage === null) return { "/": { device: "tmpfs", fsType: "tmpfs", options: ["mode=0755"] } };
+  const device = "/dev/disk/by-id/virtio-root";
+  return { "/": { device, fsType: "ext4", label: "osmod-root", autoFormat: true, autoResize: true } };
+}
+
+/**
+ * The boot partition; it holds nothing that everybody need read. It is mounted when somebody looks and not for long, as systemd itself does
+ * with one it finds: no start waits for it, and a machine that crashes seldom leaves a FAT half-written.
+ */
+function bootMount({ virtualisation, boot }: Values<Machine>) {
+  const { useBootLoader, bootPartition } = virtualisation;
+  if (!useBootLoader || bootPartition === null) return {};
+  const options = ["umask=0077", "x-systemd.automount", "x-systemd.idle-timeout=2min"];
+  return { [boot.loader.efi.efiSysMountPoint]: { device: bootPartition, fsType: "vfat", options, noCheck: true } };
+}
+
+/** The disk with the boot loader, of a machine that has one. */
+function bootDiskOf(config: Values<Machine>, pkgs: PackageSet) {
+  const { virtualisation: vm, boot, system, networking } = config;
+  if (!vm.useBootLoader) return undefined;
+  const loader = bootLoaderOf(firmwareChoice(config));
+  return buildBootDisk(pkgs, {
+    loader,
+    efi: vm.useEFIBoot,
+    title: networking.hostName,
+    release: system.build.kernelRelease,
+    kernel: system.build.kernelFile,
+    initrd: `${system.build.initialRamdisk}/initrd`,
+    kernelParams: [`init=${system.build.toplevel}/init`, ...boot.kernelParams],
+    timeout: boot.loader.timeout,
+    editor: boot.loader["systemd-boot"].editor,
+    extraGrubConfig: boot.loader.grub.extraConfig,
+    variables: vm.useEFIBoot ? `${vm.efi.OVMF.unpacked}/${ovmfFiles.variables}` : undefined,
+  });
+}
+
+function tpmOf({ virtualisation }: Values<Machine>, pkgs: PackageSet): Tpm | undefined {
+  const { enable, package: swtpm, deviceModel, provisioning } = virtualisation.tpm;
+  if (!enable) return undefined;
+  return {
+    tree: `${swtpmTree(pkgs, swtpm)}`,
+    deviceModel,
+    provisioning: provisioning === null ? null : { tree: `${provisioningTree(pkgs)}`, script: provisioning },
+  };
+}
 
 /** Whether what the guest sees as its store lies above the shared one. */
 function hasLayers({ store, writableStore }: Values<Machine>["virtualisation"]): boolean {

@@ -5,7 +5,21 @@ import { describe, expect, it } from "vitest";
 import { type Facts, type MachineSpec, qemuArgv, renderArgv } from "../../src/vm/index.ts";
 import { escapeQemuValue, qemuOption, repeated } from "../../src/vm/qemu-option.ts";
 import { type Part, renderShell, type Template, word } from "../../src/vm/template.ts";
-import { diskless, disks, erofs, full, networked, ninep, plain, shared, virtiofs } from "./machines.ts";
+import {
+  biosLoader,
+  diskless,
+  disks,
+  efi,
+  efiLoader,
+  erofs,
+  full,
+  networked,
+  ninep,
+  otherBios,
+  plain,
+  shared,
+  virtiofs,
+} from "./machines.ts";
 
 const facts: Facts = {
   root: "/home/me/my store",
@@ -41,6 +55,18 @@ describe("QEMU's command line", () => {
     ["shared", shared, sharePaths],
     ["virtiofs", virtiofs, sharePaths],
     ["9p", ninep, sharePaths],
+    ["efi", efi, { efiVariables: "/home/me/w,eb.qcow2.efivars" }],
+    [
+      "efi-loader",
+      efiLoader,
+      {
+        efiVariables: "/home/me/web.qcow2.efivars",
+        bootDisk: "/home/me/web.qcow2.boot",
+        kernelParams: " quiet a=b,c",
+      },
+    ],
+    ["bios-loader", biosLoader, { bootDisk: "/home/me/w,eb.qcow2.boot" }],
+    ["other-bios", otherBios, {}],
     ["networked", networked, { vlan1: "/run/user/1000/lan,1", vlan7: "/run/user/1000/lan7" }],
   ];
   it.each(machines)("of the machine %s is as expected", async (name, spec, more) => {
@@ -123,8 +149,25 @@ describe("a template as shell code", () => {
       driveFormat1: "raw",
       vlan1: "/v,1",
       vlan7: "/v 7",
+      bootDisk: "/b,oot",
+      efiVariables: "/e fi",
+      kernelParams: " a=b,c d",
     };
-    for (const spec of [plain, full, diskless, disks, erofs, virtiofs, ninep, networked]) {
+    const all = [
+      plain,
+      full,
+      diskless,
+      disks,
+      erofs,
+      virtiofs,
+      ninep,
+      networked,
+      efi,
+      efiLoader,
+      biosLoader,
+      otherBios,
+    ];
+    for (const spec of all) {
       for (const accel of ["kvm", "tcg"] as const) {
         for (const console of ["terminal", "plain"] as const) {
           const known = { ...facts, ...sharePaths, ...more, accel, console };

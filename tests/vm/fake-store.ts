@@ -37,6 +37,8 @@ export class FakeStore {
     }
     this.write(join(launcherPath, "share/osmod/store-paths"), `path ${spec.toplevel}\n`);
     this.write(busybox, busyboxScript, true);
+    // An applet that this host may not have.
+    this.write("bin/usleep", "#!/bin/sh\nexec sleep 0.02\n", true);
     this.write(join(spec.qemu.tree, "usr/lib64/ld-linux-x86-64.so.2"), linkerScript, true);
   }
 
@@ -49,7 +51,13 @@ export class FakeStore {
 
   /** Start the launcher; `FAKE_QEMU` says what QEMU does: `exit N` or `sleep N`. */
   start(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): ChildProcess {
-    const own = { PATH: process.env["PATH"] ?? "", OSMOD_ACCEL: "tcg", FAKE_ARGV: this.#argv, FAKE_QEMU: "exit 0" };
+    const own = {
+      PATH: `${join(this.root, "bin")}:${process.env["PATH"]}`,
+      OSMOD_ACCEL: "tcg",
+      FAKE_ARGV: this.#argv,
+      FAKE_QEMU: "exit 0",
+      FAKE_NODE: process.execPath,
+    };
     return spawn(this.launcher, [...args], {
       cwd: this.work,
       env: { ...own, XDG_RUNTIME_DIR: this.runtimeBase, ...env },
@@ -114,11 +122,25 @@ program=\${1##*/}; shift
 case $program in
   unshare) echo ready ;;
   setpriv | flock) exec "$program" "$@" ;;
-  bwrap) [ -z "$FAKE_NO_NAMESPACES" ] || { echo "bwrap: No permissions to create a new namespace" >&2; exit 1; } ;;
+  bwrap)
+    [ -z "$FAKE_NO_NAMESPACES" ] || { echo "bwrap: No permissions to create a new namespace" >&2; exit 1; }
+    case " $* " in *" /usr/bin/swtpm "*)
+      [ -z "$FAKE_NO_TPM" ] || { echo "swtpm: the state is damaged" >&2; exit 1; }
+      printf '%s\\0' "$@" > "$FAKE_ARGV.swtpm"
+      echo $$ > "$FAKE_ARGV.swtpm.pid"
+      while [ "$1" != --bind ]; do shift; done
+      exec "$FAKE_NODE" -e 'require("net").createServer().listen(process.argv[1])' "$2/tpm.ctrl" ;;
+    esac ;;
   passt) printf '%s\\0' "$@" > "$FAKE_ARGV.passt" ;;
   qemu-img)
     case $1 in
+      convert) printf 'from %s' "$6" > "$7" ;;
       create)
+        if [ "$5" = -F ]; then
+          length=$(printf '\\\\%03o\\\\%03o' $((\${#8} / 256)) $((\${#8} % 256)))
+          printf "QFI\\\\373\\\\0\\\\0\\\\0\\\\3\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\024\\\\0\\\\0$length%s" "$8" > "$9"
+          exit
+        fi
         [ -z "$FAKE_FULL" ] || { printf half > "$5"; echo "qemu-img: $5: No space left on device" >&2; exit 1; }
         printf 'QFI\\373\\0\\0\\0\\3%016d\\0\\0\\0\\0%b\\0\\0' 0 "$(printf '\\\\0%o\\\\0%o' $((\${6%M} / 16 % 256)) $((\${6%M} % 16 * 16)))" > "$5"
         { head -c 68 /dev/zero; printf '\\0\\0\\0p'; head -c 64 /dev/zero; } >> "$5" ;;

@@ -14,7 +14,19 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ownerLives, thisOwner } from "../../src/store/embedded/owner.ts";
 import { FakeStore, finish, launcherPath } from "./fake-store.ts";
-import { diskless, disks, erofs, full, networked, plain, shared } from "./machines.ts";
+import {
+  biosLoader,
+  diskless,
+  disks,
+  efi,
+  efiLoader,
+  erofs,
+  full,
+  networked,
+  path,
+  plain,
+  shared,
+} from "./machines.ts";
 
 let store: FakeStore;
 beforeEach(() => {
@@ -339,6 +351,103 @@ describe("a machine whose store is a disk", () => {
     store = new FakeStore(erofs);
     expect((await store.run([], { FAKE_NO_NAMESPACES: "1" })).code).toBe(0);
     expect(store.argv().find((a) => a.includes("store.erofs"))).toContain("readonly=on");
+  });
+});
+
+describe("what lies beside the root disk", () => {
+  const using = (spec: typeof plain) => {
+    store.remove();
+    store = new FakeStore(spec);
+    return store;
+  };
+  const beside = () => readdirSync(store.work).sort();
+
+  it("is nothing, for a machine without firmware of its own", async () => {
+    await store.run();
+    expect(beside()).toEqual(["web.qcow2"]);
+  });
+
+  it("are the EFI's variables, made once and kept", async () => {
+    using(efiLoader);
+    expect((await store.run()).code).toBe(0);
+    const file = join(store.work, "web.qcow2.efivars");
+    expect(readFileSync(file, "utf8")).toBe(`from ${store.root}${path("k", "boot-disk")}/efi-vars.fd`);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    writeFileSync(file, "written by the guest");
+    await store.run();
+    expect(readFileSync(file, "utf8")).toBe("written by the guest");
+  });
+
+  it("is what was written to the boot disk, until the machine has another one", async () => {
+    using(biosLoader);
+    await store.run();
+    const file = join(store.work, "web.qcow2.boot");
+    const first = readFileSync(file, "latin1");
+    expect(first).toContain(`${store.root}${biosLoader.bootDisk?.image}`);
+    writeFileSync(file, `${first}written by the guest`, "latin1");
+    expect((await store.run()).stderr).not.toContain("begins again");
+    expect(readFileSync(file, "latin1")).toContain("written by the guest");
+    const rebuilt = new FakeStore({
+      ...biosLoader,
+      disk: { image: join(store.work, "web.qcow2"), size: 1024, serial: "root" },
+    });
+    const { code, stderr } = await rebuilt.run();
+    expect({ code, again: stderr.includes("its boot disk begins again") }, stderr).toEqual({ code: 0, again: true });
+    expect(readFileSync(file, "latin1")).not.toContain("written by the guest");
+    expect(beside()).toEqual(["web.qcow2", "web.qcow2.boot"]);
+    rebuilt.remove();
+  });
+
+  it("is what the TPM keeps, served as long as the machine runs", async () => {
+    using(efi);
+    const child = store.start([], { FAKE_QEMU: "sleep 30" });
+    await store.running();
+    const pid = Number(readFileSync(`${store.home}/argv.swtpm.pid`, "utf8"));
+    process.kill(pid, 0);
+    const argv = readFileSync(`${store.home}/argv.swtpm`, "utf8").split("\0");
+    expect(argv).toContain("--die-with-parent");
+    expect(argv[argv.lastIndexOf("--bind") + 1]).toBe(join(store.work, "web.qcow2.tpm"));
+    expect(argv[argv.indexOf("/usr") - 1]).toBe(`${store.root}${efi.tpm?.tree}/usr`);
+    expect(statSync(join(store.work, "web.qcow2.tpm")).mode & 0o777).toBe(0o700);
+    child.kill("SIGTERM");
+    await finish(child);
+    expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+  });
+
+  it("is not kept when the root is in memory", async () => {
+    using({ ...efi, bootDisk: { image: "/nix/store/k/boot.img", serial: "boot" }, disk: null });
+    const { code, stderr } = await store.run();
+    expect(code, stderr).toBe(0);
+    expect(beside()).toEqual([]);
+    expect(store.argv().find((a) => a.includes("unit=1"))).toMatch(/file=\/tmp\/.*\/machine\.efivars$/);
+    expect(readdirSync(store.runtimeBase)).toEqual([]);
+  });
+
+  it("goes aside with the disk that it belongs to", async () => {
+    using({ ...efi, bootDisk: { image: "/nix/store/k/boot.img", serial: "boot" } });
+    await store.run();
+    await store.run(["--fresh"]);
+    const parts = ["web.qcow2", "web.qcow2.boot", "web.qcow2.efivars", "web.qcow2.tpm"];
+    const old = parts.map((name) => name.replace("web.qcow2", "web.qcow2.old"));
+    expect(beside()).toEqual([...parts, ...old].sort());
+  });
+
+  it("starts nothing when the TPM does not", async () => {
+    using(efi);
+    const { code, stderr } = await store.run([], { FAKE_NO_TPM: "1" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("swtpm, which is the machine's TPM, did not start: swtpm: the state is damaged");
+    expect(stderr).toContain("web.qcow2.tpm");
+    expect(readdirSync(store.runtimeBase)).toEqual([]);
+  });
+
+  it("is named by --print-command, and not made", async () => {
+    using(efiLoader);
+    const { stdout } = await store.run(["--print-command"]);
+    expect(stdout).toContain("web.qcow2.efivars");
+    expect(stdout).toContain("web.qcow2.boot");
+    expect(stdout).toContain("kernel-cmdline-extra= nokaslr");
+    expect(beside()).toEqual([]);
   });
 });
 

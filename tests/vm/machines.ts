@@ -2,7 +2,8 @@
 import type { MachineSpec } from "../../src/vm/index.ts";
 import { storeShare } from "../../src/vm/store-share.ts";
 
-const path = (letter: string, name: string) => `/nix/store/${letter.repeat(32)}-${name}`;
+/** A path of the store. */
+export const path = (letter: string, name: string) => `/nix/store/${letter.repeat(32)}-${name}`;
 
 /** A machine as the defaults make it. */
 export const plain: MachineSpec = {
@@ -112,3 +113,29 @@ export const networked: MachineSpec = {
 };
 /** A machine whose root is in memory, and which cannot be told anything. */
 export const diskless: MachineSpec = { ...plain, name: "diskless", disk: null, guestAgent: false };
+
+const ovmf = `${path("j", "ovmf")}/usr/share/OVMF`;
+const bootDisk = { image: `${path("k", "boot-disk")}/boot.img`, serial: "boot" };
+
+/** A machine whose EFI is handed the kernel, with a TPM. */
+export const efi: MachineSpec = {
+  ...plain,
+  firmware: { kind: "efi", code: `${ovmf}/OVMF_CODE_4M.fd`, variables: `${ovmf}/OVMF_VARS_4M.fd` },
+  tpm: { tree: path("l", "swtpm"), deviceModel: "tpm-crb", provisioning: null },
+};
+
+/** A machine whose EFI starts a boot loader. */
+export const efiLoader: MachineSpec = {
+  ...plain,
+  firmware: { kind: "efi", code: "/srv/own, code.fd", variables: `${path("k", "boot-disk")}/efi-vars.fd` },
+  bootDisk,
+};
+
+/** A machine whose BIOS starts a boot loader. */
+export const biosLoader: MachineSpec = { ...plain, bootDisk };
+
+/** A machine with another BIOS. */
+export const otherBios: MachineSpec = {
+  ...plain,
+  firmware: { kind: "bios", file: `${path("m", "qboot")}/bios.bin` },
+};

@@ -1,8 +1,9 @@
 /** The virtual machine's variant: what it changes of a machine, what it leaves alone, and what comes out as data. */
 import { describe, expect, it } from "vitest";
 import { mkForce } from "../../src/lib/index.ts";
-import { ProblemError } from "../../src/problems/index.ts";
-import { defineMachine, evalMachine, type MachineSpec, vmOf } from "../../src/vm/index.ts";
+import { ProblemError, renderProblems } from "../../src/problems/index.ts";
+import { type BootDiskParts, grubConfig, loaderConfig, loaderEntry } from "../../src/vm/boot-disk.ts";
+import { canResume, defineMachine, evalMachine, type MachineSpec, vmOf } from "../../src/vm/index.ts";
 import { stubPackages } from "../modules/support/rendered.ts";
 
 const web = defineMachine({
@@ -284,6 +285,154 @@ describe("the way to the world", () => {
   it("may lead any number of free ports into the guest", () => {
     const free = { host: { port: 0 }, guest: { port: 80 } };
     expect(over({ forwardPorts: [free, { ...free, guest: { port: 22 } }] }).network.forwardPorts).toHaveLength(2);
+  });
+});
+
+describe("firmware and boot loader", () => {
+  const over = (virtualisation: object, loader: object = {}) =>
+    evaluate(defineMachine({ config: { virtualisation, boot: { loader } } }));
+  const systemdBoot = { "systemd-boot": { enable: true } };
+
+  it("are not there unless they are asked for", () => {
+    const { vm, spec } = over({});
+    expect(spec()).not.toHaveProperty("firmware");
+    expect(spec()).not.toHaveProperty("bootDisk");
+    expect(spec()).not.toHaveProperty("tpm");
+    expect(spec().boot.kernel).toMatch(/\/vmlinux$/);
+    expect(Object.keys(vm.config.fileSystems)).not.toContain("/boot");
+  });
+
+  it("EFI takes Debian's own kernel file, and begins with the variables of its package or of a file", () => {
+    const direct = over({ useEFIBoot: true }).spec();
+    expect(direct.boot.kernel).toContain("/boot/vmlinuz-");
+    expect(direct).not.toHaveProperty("bootDisk");
+    expect(direct.firmware).toMatchObject({
+      code: expect.stringMatching(/ovmf-unpacked\/usr\/share\/OVMF\/OVMF_CODE_4M\.fd$/),
+      variables: expect.stringMatching(/\/OVMF_VARS_4M\.fd$/),
+    });
+    const own = over({ useEFIBoot: true, efi: { variables: "/srv/vars.fd" } }).spec();
+    expect(own.firmware).toMatchObject({ variables: "/srv/vars.fd" });
+  });
+
+  it("a boot loader has a disk, which is mounted at boot.loader.efi.efiSysMountPoint", () => {
+    const { vm, spec } = over(
+      { useBootLoader: true, useEFIBoot: true },
+      { ...systemdBoot, efi: { efiSysMountPoint: "/efi" } },
+    );
+    expect(spec().bootDisk).toEqual({ image: expect.stringMatching(/-boot-disk\/boot\.img$/), serial: "boot" });
+    expect(spec().firmware).toMatchObject({ variables: expect.stringMatching(/-boot-disk\/efi-vars\.fd$/) });
+    expect(vm.config.fileSystems["/efi"]).toMatchObject({
+      device: "/dev/disk/by-id/virtio-boot-part1",
+      fsType: "vfat",
+    });
+    expect(over({ useBootLoader: true, bootPartition: null }).vm.config.fileSystems["/boot"]).toBe(undefined);
+  });
+
+  it("system.build.vmWithBootLoader has one, by EFI where the boot loader needs it, and takes both variants", () => {
+    const { pkgs, files } = stubPackages();
+    const more = [defineMachine({ config: { virtualisation: { memorySize: 333 } } })];
+    const virtualisation = { vmVariant: [defineMachine({ config: { virtualisation: { cores: 2 } } })] };
+    const { build } = evalMachine(
+      [
+        web,
+        defineMachine({
+          config: {
+            boot: { loader: systemdBoot },
+            virtualisation: { ...virtualisation, vmVariantWithBootLoader: more },
+          },
+        }),
+      ],
+      { pkgs },
+    ).config.system;
+    void build.vmWithBootLoader.path;
+    const file = [...files].find(([path]) => path.endsWith("/share/osmod/machine.json"))?.[1];
+    const spec = JSON.parse((file as { text: string }).text) as MachineSpec;
+    expect(spec).toMatchObject({
+      memory: 333,
+      cpu: { cores: 2 },
+      firmware: { kind: "efi" },
+      bootDisk: { serial: "boot" },
+    });
+  });
+
+  it("another BIOS is a file, or a store object that has it", () => {
+    const { pkgs } = stubPackages();
+    expect(over({ bios: "/srv/bios.bin" }).spec().firmware).toEqual({ kind: "bios", file: "/srv/bios.bin" });
+    const made = over({ bios: pkgs["seabios"]! }).spec().firmware;
+    expect(made).toEqual({ kind: "bios", file: `${pkgs["seabios"]}/bios.bin` });
+    const within = over({ bios: `${pkgs["seabios"]}/usr/share/seabios/bios.bin` }).spec().firmware;
+    expect(within).toEqual({ kind: "bios", file: `${pkgs["seabios"]}/usr/share/seabios/bios.bin` });
+  });
+
+  it("a root of one's own replaces the usual one", () => {
+    const fileSystems = { "/": { device: "/dev/vdb", fsType: "xfs" } };
+    const { vm } = over({ useDefaultFilesystems: false, fileSystems });
+    expect(vm.config.fileSystems["/"]).toMatchObject({ device: "/dev/vdb", autoFormat: false });
+  });
+
+  it.each([
+    ["firmware-twice", { bios: "/srv/bios.bin", useEFIBoot: true }, {}],
+    ["boot-loader-needs-efi", { useBootLoader: true }, systemdBoot],
+    ["boot-loader-choice", { useBootLoader: true }, { grub: { enable: false } }],
+    ["boot-loader-choice", { useBootLoader: true }, { grub: { enable: true }, ...systemdBoot }],
+    ["efi-variables-without-disk", { useEFIBoot: true, efi: { keepVariables: true } }, {}],
+  ])("%s is told before anything starts", async (code, virtualisation, loader) => {
+    const error = catchError(() => over(virtualisation, loader).spec()) as ProblemError;
+    expect(error.has(code)).toBe(true);
+    const more = "grub" in loader && loader.grub.enable ? "-both" : "";
+    await expect(`${renderProblems(error.problems, { color: false })}\n`).toMatchFileSnapshot(
+      `expected/${code}${more}.txt`,
+    );
+  });
+});
+
+describe("the boot disk", () => {
+  const parts: BootDiskParts = {
+    loader: "grub",
+    efi: false,
+    title: "web",
+    release: "6.12",
+    kernel: "/nix/store/b-linux/boot/vmlinuz-6.12",
+    initrd: "/nix/store/c-initrd/initrd",
+    kernelParams: ["init=/nix/store/a/init", "console=ttyS0,115200n8", `a="b c"`, "d=it's $x"],
+    timeout: 5,
+    editor: false,
+    extraGrubConfig: "set color_normal=white/blue",
+    variables: undefined,
+  };
+
+  it("has a menu for GRUB that takes every word as it is", async () => {
+    await expect(grubConfig(parts)).toMatchFileSnapshot("expected/grub.cfg");
+    expect(grubConfig({ ...parts, timeout: null })).toContain("set timeout=-1\n");
+  });
+
+  it("has an entry for systemd-boot", async () => {
+    await expect(`${loaderConfig(parts)}--\n${loaderEntry(parts)}`).toMatchFileSnapshot("expected/loader.conf");
+    expect(loaderConfig({ ...parts, timeout: null })).toContain("timeout menu-force\n");
+  });
+});
+
+describe("a TPM", () => {
+  it("has the device and the script that are said, and its drivers in the initrd", () => {
+    const tpm = { enable: true, deviceModel: "tpm-crb" as const, provisioning: "tpm2_getcap properties-fixed" };
+    const { vm, spec } = evaluate(defineMachine({ config: { virtualisation: { tpm } } }));
+    expect(vm.config.boot.initrd.availableKernelModules).toEqual(expect.arrayContaining(["tpm_tis", "tpm_crb"]));
+    expect(spec().tpm).toMatchObject({
+      deviceModel: "tpm-crb",
+      tree: expect.stringMatching(/osmod-vm-swtpm$/),
+      provisioning: { script: "tpm2_getcap properties-fixed", tree: expect.stringMatching(/tpm2-tools$/) },
+    });
+  });
+});
+
+describe("saved memory", () => {
+  const resumes = (virtualisation: object) => canResume(evaluate(defineMachine({ config: { virtualisation } })).spec());
+
+  it("is not for machines that keep state beside their root", () => {
+    expect(resumes({})).toBe(true);
+    for (const one of [{ useBootLoader: true }, { useEFIBoot: true }, { tpm: { enable: true } }]) {
+      expect(resumes(one), JSON.stringify(one)).toBe(false);
+    }
   });
 });
 

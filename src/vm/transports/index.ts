@@ -54,9 +54,9 @@ export function wireOf(spec: MachineSpec): { readonly wire: SmbShare; readonly s
   return { wire: storeShare, smb: needsSmb(spec.store.transport, spec.sharedDirectories.length) };
 }
 
-/** Whether something of the host is shown to the guest through a namespace, which the host must let programs make. */
+/** Whether something of the host runs in a namespace, which the host must let programs make. */
 export function confines(spec: MachineSpec): boolean {
-  return wireOf(spec).smb || spec.store.transport !== "erofs";
+  return wireOf(spec).smb || spec.store.transport !== "erofs" || spec.tpm !== undefined;
 }
 
 /** QEMU's arguments for every transport but SMB, whose wire is a network card (argv.ts). */

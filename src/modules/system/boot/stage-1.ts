@@ -121,8 +121,10 @@ export const options = declareOptions({
 
 /** Modules that file systems need by another name than their own, or beside it. */
 const modulesOf: { readonly [fsType: string]: readonly string[] } = {
-  ext2: ["ext4"],
-  ext3: ["ext4"],
+  // Their checksums are named by an alias, which Debian's generic kernel has as modules.
+  ext2: ["ext4", "crc32c_generic"],
+  ext3: ["ext4", "crc32c_generic"],
+  ext4: ["ext4", "crc32c_generic"],
   vfat: ["vfat", "nls_cp437", "nls_iso8859-1", "nls_ascii", "nls_utf8"],
   cifs: ["cifs", "nls_utf8"],
   smb3: ["cifs", "nls_utf8"],
