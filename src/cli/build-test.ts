@@ -1,8 +1,7 @@
 /** `osmod build-test`: tests of machines as derivations, run by whatever builds. */
 import { resolve } from "node:path";
 import { fail } from "../problems/index.ts";
-import type { Derivation } from "../store/index.ts";
-import { describeTest } from "../testing/index.ts";
+import { type DescribedTest, describeTest } from "../testing/index.ts";
 import { parse, type Syntax } from "./arguments.ts";
 import { printPlan, realise, shownLink } from "./build.ts";
 import { say, storeWith } from "./evaluate.ts";
@@ -54,8 +53,7 @@ export const run: Verb = async (argv, signal) => {
   if (parsed === undefined) return 0;
   const { values, positionals } = parsed;
   const kind = chosenStore(values.store);
-  const [first, ...others] = positionals;
-  if (first === undefined) fail({ code: "usage", message: "no test is named", fix: syntax.usage });
+  if (positionals.length === 0) fail({ code: "usage", message: "no test is named", fix: syntax.usage });
   const features = [...(values.kvm ? ["kvm"] : []), ...(values["system-features"]?.split(",") ?? [])];
   const how = {
     include: values.include,
@@ -63,18 +61,21 @@ export const run: Verb = async (argv, signal) => {
     onProgress: say,
     signal,
   };
-  const described = await describeTest(first, how);
-  const drvs: Derivation[] = [described.drv];
-  for (const file of others) drvs.push((await describeTest(file, how)).drv);
+  const describe = () => inOrder(positionals, (file) => describeTest(file, how));
+  let described = await describe();
+  // A lock that grew for one file is part of the others, too.
+  if (described.some(({ lockChanged }) => lockChanged) && described.length > 1) described = await describe();
+  const drvs = described.map(({ drv }) => drv);
+  const [one] = described as [DescribedTest];
   phase("evaluate");
-  const store = storeWith(kind, described);
+  const store = storeWith(kind, one);
 
   if (values["dry-run"]) {
     printPlan(await store.planWithCaches(drvs, { signal, onEvent: showWarnings() }), values.json);
     return 0;
   }
   await realise(
-    { store, drvs, lockFile: described.lockFile },
+    { store, drvs, lockFile: one.lockFile },
     {
       signal,
       store: values.store,
@@ -97,3 +98,9 @@ export const run: Verb = async (argv, signal) => {
   }
   return 0;
 };
+
+async function inOrder<A, B>(items: readonly A[], work: (item: A) => Promise<B>): Promise<B[]> {
+  const results: B[] = [];
+  for (const item of items) results.push(await work(item));
+  return results;
+}

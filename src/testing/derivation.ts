@@ -47,6 +47,8 @@ export interface DescribedTest {
   readonly files: readonly string[];
   /** The lock that the machines' packages, and Node, are from. */
   readonly lockFile: string;
+  /** True when the lock was written. */
+  readonly lockChanged: boolean;
   readonly source: PackageSource;
   readonly mirrors: Mirrors;
 }
@@ -99,9 +101,10 @@ export async function describeTest(file: string, options: DescribeTestOptions = 
   };
   const { onProgress, signal } = options;
   const how = { lockFile, ...(onProgress && { onProgress }), ...(signal && { signal }) };
-  let result = await withPackages(how, describe);
-  if (result.lockChanged) result = await withPackages({ ...how, frozen: true }, describe);
-  return { ...result.value, lockFile, source: result.source, mirrors: result.mirrors };
+  const result = await withPackages(how, describe);
+  const { source, mirrors, lockChanged } = result;
+  const value = lockChanged ? (await withPackages({ ...how, frozen: true }, describe)).value : result.value;
+  return { ...value, lockFile, lockChanged, source, mirrors };
 }
 
 function launcherOf(pkgs: PackageSet, modules: readonly AnyModule[]): Derivation {

@@ -112,7 +112,7 @@ export function packageTree(roots: ReadonlyMap<string, string>): Tree {
     const directory = find(name, from);
     if (directory !== undefined) tree.link(`node_modules/${name}`, place(directory).place);
   }
-  for (const { directory, manifest, folder } of [...placed.values()]) {
+  for (const { directory, manifest, folder } of placed.values()) {
     for (const name of optionalPeers(manifest)) {
       const peer = placed.get(find(name, directory) ?? "");
       if (peer !== undefined) tree.link(`${folder}/node_modules/${name}`, peer.place);
