@@ -23,6 +23,11 @@ export type Launcher = Pick<BuiltMachine, "name" | "launcher" | "share">;
 export const LAUNCHERS = "OSMOD_TEST_LAUNCHERS";
 export const SHELL = "OSMOD_TEST_SHELL";
 
+/** Whether this test is itself being built. */
+export function inBuilder(): boolean {
+  return process.env[LAUNCHERS] !== undefined;
+}
+
 /** How a machine is built for a test that runs in a builder: its store is an image, and nothing leads out of it. */
 export const forBuilder: AnyModule = defineMachine({
   config: define({

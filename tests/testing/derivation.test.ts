@@ -204,7 +204,7 @@ describe("packages", () => {
   it("of osmod are the copy that runs, without sources and tests", () => {
     const tree = packageTree(new Map([["osmod", "/"]])) as Directory;
     const files = Object.keys(listed(tree));
-    expect(files.some((file) => /\/osmod\/dist\/testing\/index\.js$/.test(file))).toBe(true);
+    expect(files.some((file) => file.endsWith("/osmod/dist/testing/index.js"))).toBe(true);
     expect(files.some((file) => /\/osmod\/(src|tests)\//.test(file))).toBe(false);
   });
 });
