@@ -8,8 +8,8 @@
  *     new URL("page.html", import.meta.url)   a file that is read; a directory with all that is in it
  *     import { z } from "zod"             a package
  *
- * A text that only looks like one of these brings a file too many and never one too few. What a program computes the name of
- * is not found; such files are named to {@link filesOf} as well.
+ * A text that only looks like one of these brings a file too many, which does no harm. What a program computes the name of, or a
+ * configuration maps (`#name`), is not found; such files are named to {@link filesOf} as well.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isBuiltin } from "node:module";
