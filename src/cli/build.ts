@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
 import { explainGone, requireFetchable } from "../packages/index.ts";
-import type { Derivation, Plan, Store } from "../store/index.ts";
+import type { BuildEvent, Derivation, Plan, Store } from "../store/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
 import { evaluateMachine } from "./evaluate.ts";
 import { showProgress, showWarnings } from "./progress.ts";
@@ -84,7 +84,7 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
     const { store, drv } = await evaluated(goal.attribute, positionals, given);
     const plan = await store.planWithCaches([drv], { signal, onEvent: showWarnings() });
     phase("plan");
-    process.stdout.write(values.json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
+    printPlan(plan, values.json);
     return 0;
   }
   const { store, drv, hostName } = await realised(goal.attribute, positionals, given);
@@ -97,7 +97,7 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
   const link = values["out-link"];
   store.addRoot(resolve(link), drv.outPath);
   phase("link");
-  const shown = link.startsWith("/") || link.startsWith(".") ? link : `./${link}`;
+  const shown = shownLink(link);
   process.stdout.write(`${goal.words(shown, hostName).join("\n")}\n`);
   return 0;
 }
@@ -107,6 +107,11 @@ export type Attribute =
   | Goal["attribute"]
   | ((machine: { readonly hostName: string; readonly useBootLoader: boolean }) => Goal["attribute"]);
 
+/** A link's name as it is told: `./result` can be started as it stands. */
+export function shownLink(link: string): string {
+  return link.startsWith("/") || link.startsWith(".") ? link : `./${link}`;
+}
+
 /** How to build. */
 export interface BuildOptions {
   readonly signal: AbortSignal;
@@ -115,6 +120,8 @@ export interface BuildOptions {
   readonly maxJobs?: string | undefined;
   readonly timeout?: string | undefined;
   readonly maxSilentTime?: string | undefined;
+  /** Called with each line that a builder says. */
+  readonly onLine?: ((drv: Derivation, line: string) => void) | undefined;
 }
 
 /** A derivation of a machine, and where it lies. */
@@ -151,30 +158,41 @@ export async function realised(
   positionals: readonly string[],
   options: BuildOptions,
 ): Promise<Built> {
+  const built = await evaluated(attribute, positionals, options);
+  await realise({ ...built, drvs: [built.drv] }, options);
+  return built;
+}
+
+/** See what is missing of derivations, and make it. */
+export async function realise(
+  { store, drvs, lockFile }: { readonly store: Store; readonly drvs: readonly Derivation[]; readonly lockFile: string },
+  options: BuildOptions,
+): Promise<void> {
   const byNix = chosenStore(options.store) === "nix";
   const limits = {
     ...jobs(options.maxJobs, byNix),
     ...seconds("timeout", options.timeout, "timeout"),
     ...seconds("max-silent-time", options.maxSilentTime, "maxSilentTime"),
   };
-  const built = await evaluated(attribute, positionals, options);
-  const { store, drv, lockFile } = built;
-  const plan = store.plan([drv]);
+  const plan = store.plan(drvs);
   phase("plan");
   // What a cache may have needs no mirror; if it then does, that is told below.
   const cached = byNix || (process.env["OSMOD_SUBSTITUTERS"] ?? "").trim() !== "";
   if (!cached) requireFetchable(plan);
   const progress = showProgress(plan);
+  const onEvent = (event: BuildEvent): void => {
+    if (event.type === "log") options.onLine?.(event.drv, event.line);
+    progress.onEvent(event);
+  };
   try {
-    await store.realise([drv], { ...limits, signal: options.signal, onEvent: progress.onEvent });
+    await store.realise(drvs, { ...limits, signal: options.signal, onEvent });
   } catch (error) {
-    if (cached && !options.signal.aborted) requireFetchable(store.plan([drv]));
+    if (cached && !options.signal.aborted) requireFetchable(store.plan(drvs));
     throw explainGone(error, lockFile);
   } finally {
     progress.end();
   }
   phase("realise");
-  return built;
 }
 
 /** Nix has settings of its own, where 0 means that only other machines build. */
@@ -185,6 +203,11 @@ function jobs(given: string | undefined, byNix: boolean): { maxJobs?: number } {
 
 function seconds<K extends string>(option: string, given: string | undefined, key: K): { readonly [P in K]?: number } {
   return given === undefined ? {} : ({ [key]: wholeNumber(option, given, 0) } as { [P in K]: number });
+}
+
+/** Print what would be done, for people or as JSON. */
+export function printPlan(plan: Plan, json: boolean): void {
+  process.stdout.write(json ? `${JSON.stringify(planAsData(plan), null, 2)}\n` : planAsText(plan));
 }
 
 function planAsData(plan: Plan) {

@@ -11,7 +11,7 @@ import type { Evaluation } from "../lib/index.ts";
 import { hostSandbox, type PackageSet, type WithPackagesResult, withPackages } from "../packages/index.ts";
 import { defaultRoot, openNixStore, openStore, type Store } from "../store/index.ts";
 import { evalMachine, LOCK_NAME, loadMachine, type Machine, vmOf } from "../vm/index.ts";
-import { chosenStore } from "./store-choice.ts";
+import { chosenStore, type StoreKind } from "./store-choice.ts";
 import { phase } from "./timing.ts";
 
 /** How to evaluate. */
@@ -68,16 +68,21 @@ export async function evaluateMachine<T>(
   if (result.lockChanged) say(`locked ${locked} packages in ${lockFile}`);
   phase("evaluate");
   const { value, pkgs, lockChanged } = result;
-  return { value, pkgs, lockFile, lockChanged, locked, store: kind === "nix" ? openNixStore() : storeWith(result) };
+  return { value, pkgs, lockFile, lockChanged, locked, store: storeWith(kind, result) };
 }
 
-/** The embedded store, whose builders are isolated by the bubblewrap that the lock pins. */
-function storeWith({ source, mirrors }: Pick<WithPackagesResult<unknown>, "source" | "mirrors">): Store {
+/** The store that builds: Nix's, or the embedded one, whose builders are isolated by the bubblewrap that the lock pins. */
+export function storeWith(
+  kind: StoreKind,
+  { source, mirrors }: Pick<WithPackagesResult<unknown>, "source" | "mirrors">,
+): Store {
+  if (kind === "nix") return openNixStore();
   const root = defaultRoot();
   return openStore({ root, sandbox: hostSandbox({ root, source, mirrors, onProgress: say }) });
 }
 
-function say(line: string): void {
+/** Tell how it goes. */
+export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 

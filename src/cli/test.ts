@@ -1,11 +1,10 @@
 /** `osmod test`: run tests of machines by the vitest of the project, and let somebody operate their machines in between. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { fail } from "../problems/index.ts";
+import { join } from "node:path";
+import { vitestOf, vitestOptions } from "../testing/index.ts";
 import { parse, type Syntax } from "./arguments.ts";
 import type { Verb } from "./verbs.ts";
 
@@ -29,9 +28,6 @@ const syntax: Syntax<typeof options> = {
   options,
 };
 
-/** A machine's boot and all that is waited for count as part of a test; emulation may make minutes of it. */
-const TEST_TIMEOUT_MS = 1_800_000;
-
 /** Run the tests; ends as vitest does. */
 export const run: Verb = async (argv, signal) => {
   const parsed = parse(syntax, argv);
@@ -39,11 +35,9 @@ export const run: Verb = async (argv, signal) => {
   const { values, positionals } = parsed;
   const pattern = values["test-name-pattern"];
   const words = [
-    findVitest(),
+    join(vitestOf("."), "vitest.mjs"),
     "run",
-    `--testTimeout=${TEST_TIMEOUT_MS}`,
-    `--hookTimeout=${TEST_TIMEOUT_MS}`,
-    "--no-file-parallelism",
+    ...vitestOptions,
     ...(pattern === undefined ? [] : [`--testNamePattern=${pattern}`]),
     ...positionals,
   ];
@@ -59,23 +53,6 @@ export const run: Verb = async (argv, signal) => {
     rmSync(directory, { recursive: true, force: true });
   }
 };
-
-/** The project's own vitest, which its tests import as well. Problem: `vitest-missing`. */
-function findVitest(): string {
-  try {
-    const manifest = createRequire(resolve("package.json")).resolve("vitest/package.json");
-    return join(dirname(manifest), "vitest.mjs");
-  } catch (cause) {
-    return fail(
-      {
-        code: "vitest-missing",
-        message: "this project has no vitest, which runs the tests",
-        fix: "npm install --save-dev vitest",
-      },
-      cause,
-    );
-  }
-}
 
 function start(words: readonly string[], env: Readonly<Record<string, string>>, signal: AbortSignal): ChildProcess {
   const child = spawn(process.execPath, [...words], {

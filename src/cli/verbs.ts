@@ -67,6 +67,13 @@ export const verbs: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     },
   ],
   [
+    "build-test",
+    {
+      summary: "run tests of machines in a builder, by any store, and link their reports as ./result",
+      run: async () => (await import("./build-test.ts")).run,
+    },
+  ],
+  [
     "explain",
     {
       summary: "show where an option's value comes from, losers too",

@@ -8,6 +8,7 @@ export { explainGone } from "./gone.ts";
 export { type Bootstrap, formatLock, type Lock, parseLock, readLock, writeLock } from "./lock.ts";
 export { DEFAULT_EXCLUDED_PATHS } from "./merge.ts";
 export { type ArchiveName, findMirrors, type MirrorSources, type Mirrors } from "./mirror.ts";
+export { nodeForBuilders } from "./nodejs.ts";
 export { indexUniverse, type PackagesText } from "./package-index.ts";
 export { createPackageSet, type PackageSetOptions } from "./package-set.ts";
 export { type PackageRecord, parseRecord } from "./record.ts";

@@ -4,7 +4,7 @@
  * `pkgs.nginx` is a handle and costs nothing. The lookup happens when its version or path is asked for, so that a
  * module may name packages that a machine then never uses, and an unknown name is reported where it is used.
  */
-import { type Derivation, type Source, StoreScope } from "../store/index.ts";
+import { type Derivation, hashNar, narOfTree, type Source, StoreScope, toSri } from "../store/index.ts";
 import { busyboxTree } from "./bootstrap.ts";
 import { type BuilderTools, linkFarm, runCommand, SYSTEM, writeScript, writeText, writeTree } from "./builders.ts";
 import { mergeTree } from "./merge.ts";
@@ -55,6 +55,8 @@ export function createPackageSet(options: PackageSetOptions): PackageSet {
     writeText: (name, text) => writeText(tools, name, text),
     writeScript: (name, text) => writeScript(tools, name, text),
     writeTree: (name, files) => writeTree(tools, name, files),
+    treeSource: (name, tree) =>
+      scope.source({ name, narHash: toSri(hashNar(narOfTree(tree)).hash), provide: () => Promise.resolve(tree) }),
     linkFarm: (name, entries) => linkFarm(tools, name, entries),
     runCommand: (name, how, script) => runCommand(tools, name, how, script),
     mergedTree: (name, roots, how = {}) => {

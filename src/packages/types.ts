@@ -1,7 +1,7 @@
 /**
  * What modules see of packages: a set of them by name, and the trivial builders beside them.
  */
-import type { Derivation, Source, StoreObject } from "../store/index.ts";
+import type { Derivation, Source, StoreObject, Tree } from "../store/index.ts";
 
 /**
  * A Debian package, by name. Naming one does nothing; its version or path is looked up when it is asked for, and is
@@ -70,6 +70,8 @@ export interface Builders {
   writeTree(name: string, files: { readonly [path: string]: TreeFile }): Derivation;
   /** Run a POSIX shell script whose `$out` is the result; the applets of busybox are its commands. */
   runCommand(name: string, options: RunCommandOptions, script: string): Derivation;
+  /** A file or a tree as it is, added to the store by its content; nothing is run. */
+  treeSource(name: string, tree: Tree): Source;
   /** A tree of symlinks, by path relative to its root. */
   linkFarm(name: string, entries: { readonly [path: string]: StoreObject | string }): Derivation;
   /** Everything the roots need, merged to one usr-merged root tree of real files. */

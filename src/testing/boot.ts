@@ -9,16 +9,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AnyModule, define, mkDefault, mkOverride } from "../lib/index.ts";
-import {
-  type BuildMachineOptions,
-  type BuiltMachine,
-  buildMachine,
-  canResume,
-  defineMachine,
-  type MachineSpec,
-  VirtualLan,
-} from "../vm/index.ts";
+import { type BuildMachineOptions, canResume, defineMachine, type MachineSpec, VirtualLan } from "../vm/index.ts";
+import type { DeclaredMachine } from "./declared.ts";
 import { GuestMachine } from "./machine.ts";
+import { interpreter, type Launcher, launcherFor } from "./prebuilt.ts";
 
 /** How to boot machines. */
 export interface BootOptions extends Omit<BuildMachineOptions, "onEvent"> {
@@ -66,7 +60,7 @@ export type GuestMachines<N extends string = string> = Readonly<Record<N, GuestM
  */
 export async function bootMachine(machine: AnyModule | string, options: BootOptions = {}): Promise<GuestMachine> {
   const log = options.onLog ?? standardLog();
-  const guest = guestOf(await buildMachine(machine, { onProgress: log, ...options }), options, log);
+  const guest = guestOf(await launcherFor(machine, { onProgress: log, ...options }), options, log);
   if (options.start !== false)
     await guest.start().catch(async (error: unknown) => {
       await guest[Symbol.asyncDispose]();
@@ -94,7 +88,6 @@ export async function bootMachines<N extends string>(
 ): Promise<GuestMachines<N>> {
   const log = options.onLog ?? standardLog();
   const guests = new Map<N, GuestMachine>();
-  const names = Object.keys(machines) as N[];
   const directory = mkdtempSync(join(tmpdir(), "osmod-lan-"));
   const lan = await VirtualLan.listen(join(directory, "vlan1"));
   const end = async () => {
@@ -103,9 +96,8 @@ export async function bootMachines<N extends string>(
     rmSync(directory, { recursive: true, force: true });
   };
   try {
-    for (const [index, name] of names.entries()) {
-      const modules = [...(options.modules ?? []), nodeModule(names, index)];
-      const built = await buildMachine(machines[name], { onProgress: log, ...options, modules });
+    for (const [name, { machine, options: own }] of declarationsOf(machines, options)) {
+      const built = await launcherFor(machine, { onProgress: log, ...options, ...own });
       const env = { ...options.env, OSMOD_VLAN_1: await lan.attach(name) };
       guests.set(name, guestOf(built, { ...options, name, env }, log, ["vlan1"]));
     }
@@ -124,6 +116,18 @@ export async function bootMachines<N extends string>(
   return { ...(Object.fromEntries(guests) as Record<N, GuestMachine>), [Symbol.asyncDispose]: end };
 }
 
+/** How each of several machines is built. */
+export function declarationsOf<N extends string>(
+  machines: Readonly<Record<N, AnyModule | string>>,
+  { lockFile, modules = [] }: DeclaredMachine["options"],
+): readonly (readonly [N, DeclaredMachine])[] {
+  const names = Object.keys(machines) as N[];
+  return names.map((name, index) => {
+    const own = { modules: [...modules, nodeModule(names, index)], ...(lockFile === undefined ? {} : { lockFile }) };
+    return [name, { machine: machines[name], options: own }];
+  });
+}
+
 /** What makes a machine one of several: its host name, its place on the LAN, and the names of all. */
 function nodeModule(names: readonly string[], index: number): AnyModule {
   const hosts = names.map((name, other) => `192.168.${LAN}.${other + 1} ${name}\n`).join("");
@@ -136,7 +140,7 @@ function nodeModule(names: readonly string[], index: number): AnyModule {
 }
 
 function guestOf(
-  built: BuiltMachine,
+  built: Launcher,
   options: BootOptions,
   onLog: (line: string) => void,
   links?: readonly string[],
@@ -150,6 +154,7 @@ function guestOf(
   return new GuestMachine({
     name,
     launcher: built.launcher,
+    interpreter: interpreter(),
     cwd: directory ?? own ?? ".",
     env,
     // A test has no window: pictures are taken without one.

@@ -6,7 +6,8 @@
  * tests bring the one that runs them.
  */
 import type { AnyModule } from "../lib/index.ts";
-import { type BootOptions, bootMachines, type GuestMachines } from "./boot.ts";
+import { type BootOptions, bootMachines, declarationsOf, type GuestMachines } from "./boot.ts";
+import { tellDeclared } from "./declared.ts";
 import { interact } from "./interactive.ts";
 import type { GuestMachine } from "./machine.ts";
 
@@ -34,6 +35,7 @@ export function machineFixtures<N extends string>(
   machines: Readonly<Record<N, AnyModule | string>>,
   options: Omit<BootOptions, "name" | "directory"> = {},
 ): MachineFixtures<N> {
+  tellDeclared(...declarationsOf(machines, options).map(([, declared]) => declared));
   let booting: Promise<GuestMachines<N>> | undefined;
   let users = 0;
   const fixture = (name: N): MachineFixtures<N>[N] => [

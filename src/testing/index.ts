@@ -3,6 +3,8 @@
  * with the journal and the console when something is not as it should be. The verbs are those of NixOS's test driver.
  */
 export { type BootOptions, bootMachine, bootMachines, type GuestMachines } from "./boot.ts";
+export { type DeclaredMachine, declareMachine } from "./declared.ts";
+export { type DescribedTest, type DescribeTestOptions, describeTest } from "./derivation.ts";
 export { GuestError } from "./failure.ts";
 export { type MachineFixtures, machineFixtures } from "./fixtures.ts";
 export {
@@ -12,3 +14,6 @@ export {
   type GuestMachineOptions,
   type WaitOptions,
 } from "./machine.ts";
+export { vitestOf } from "./node-packages.ts";
+export { outputDirectory } from "./output.ts";
+export { vitestOptions } from "./vitest-options.ts";

@@ -36,6 +36,7 @@ import {
 import { excerpt, GuestError } from "./failure.ts";
 import * as scripts from "./guest-scripts.ts";
 import { keysOf } from "./keys.ts";
+import { inBuilder } from "./prebuilt.ts";
 
 /** How long something may take, in seconds on a machine with KVM; several times as long where the processor is emulated. */
 export interface WaitOptions {
@@ -177,9 +178,16 @@ export class GuestMachine implements AsyncDisposable {
 
   /**
    * Make the running machine be another system until its next start, as `osmod switch` does, and tell what became of its units.
-   * Problems: those of {@link switchVm}; `units-failed` when units of the new system did not start.
+   * Problems: those of {@link switchVm}; `switch-in-builder` in a test that is itself being built; `units-failed` when units of the new system did not start.
    */
   async switchTo(machine: AnyModule | string, options: BuildMachineOptions = {}): Promise<SwitchOutcome> {
+    if (inBuilder()) {
+      throw new GuestError({
+        code: "switch-in-builder",
+        message: `${this.name} cannot be switched while its test is built: a builder builds no other machine, and the store of this one is an image`,
+        fix: "Run this test by `osmod test`, and keep it in a file of its own.",
+      });
+    }
     const { vm, agent, name } = this;
     const built = await buildMachine(machine, { onProgress: (line) => this.log(line), ...options });
     const running: RunningVm = {

@@ -4,8 +4,8 @@
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { AnyModule } from "../lib/index.ts";
-import { explainGone, hostSandbox, withPackages } from "../packages/index.ts";
-import { type BuildEvent, defaultRoot, openNixStore, openStore, type Store } from "../store/index.ts";
+import { explainGone, hostSandbox, type Mirrors, type PackageSource, withPackages } from "../packages/index.ts";
+import { type BuildEvent, type Derivation, defaultRoot, openNixStore, openStore, type Store } from "../store/index.ts";
 import { loadMachine } from "./load.ts";
 import { evalMachine } from "./machine.ts";
 
@@ -38,37 +38,64 @@ export interface BuiltMachine {
   readonly store: Store;
 }
 
+/** A machine's launcher before it is built. */
+export interface DescribedMachine {
+  /** Its host name. */
+  readonly name: string;
+  /** What builds the launcher. */
+  readonly drv: Derivation;
+  /** The lock that its packages are from. */
+  readonly lockFile: string;
+  readonly source: PackageSource;
+  readonly mirrors: Mirrors;
+}
+
+/** The lock that a machine's packages are from, unless it is named: beside its file, else in the current directory. */
+export function lockOf(machine: AnyModule | string, options: Pick<BuildMachineOptions, "lockFile"> = {}): string {
+  return resolve(options.lockFile ?? join(typeof machine === "string" ? dirname(machine) : ".", LOCK_NAME));
+}
+
+/** Evaluate a machine down to what builds its launcher. With `frozen` the lock has to have everything, and no archive is asked. */
+export async function describeMachine(
+  machine: AnyModule | string,
+  options: BuildMachineOptions & { readonly frozen?: boolean } = {},
+): Promise<DescribedMachine> {
+  const { signal, onProgress = () => {}, frozen = false, modules = [] } = options;
+  const module = typeof machine === "string" ? (await loadMachine(machine)).module : machine;
+  const lockFile = lockOf(machine, options);
+  const how = { lockFile, onProgress, frozen, ...(signal === undefined ? {} : { signal }) };
+  const { value, source, mirrors } = await withPackages(how, (pkgs) => {
+    const { config } = evalMachine([module, ...modules], { pkgs });
+    return { drv: config.system.build.vm, name: config.networking.hostName };
+  });
+  return { ...value, lockFile, source, mirrors };
+}
+
 /** Build a machine, given as a module or as the path of a file that exports one, unless that was done already. */
 export async function buildMachine(
   machine: AnyModule | string,
   options: BuildMachineOptions = {},
 ): Promise<BuiltMachine> {
   const { signal, onEvent, onProgress = () => {} } = options;
-  const loaded = typeof machine === "string" ? await loadMachine(machine) : { file: undefined, module: machine };
-  const lockFile = resolve(options.lockFile ?? join(loaded.file === undefined ? "." : dirname(loaded.file), LOCK_NAME));
-  const how = { lockFile, onProgress, ...(signal === undefined ? {} : { signal }) };
-  const { value, source, mirrors } = await withPackages(how, (pkgs) => {
-    const { config } = evalMachine([loaded.module, ...(options.modules ?? [])], { pkgs });
-    return { drv: config.system.build.vm, name: config.networking.hostName };
-  });
+  const { name, drv, lockFile, source, mirrors } = await describeMachine(machine, options);
   const root = defaultRoot();
   const byNix = (options.store ?? process.env["OSMOD_STORE"]) === "nix";
   const store: Store = byNix
     ? openNixStore()
     : openStore({ root, sandbox: hostSandbox({ root, source, mirrors, onProgress }) });
-  const output = store.physical(value.drv.outPath);
+  const output = store.physical(drv.outPath);
   const jobs = byNix ? {} : { maxJobs: availableParallelism() };
   const watch = onEvent === undefined ? {} : { onEvent };
   try {
-    await store.realise([value.drv], { ...jobs, ...watch, ...(signal === undefined ? {} : { signal }) });
+    await store.realise([drv], { ...jobs, ...watch, ...(signal === undefined ? {} : { signal }) });
   } catch (error) {
     throw explainGone(error, lockFile);
   }
   return {
-    name: value.name,
-    launcher: join(output, "bin", `run-${value.name}-vm`),
+    name,
+    launcher: join(output, "bin", `run-${name}-vm`),
     share: join(output, "share/osmod"),
-    path: value.drv.outPath,
+    path: drv.outPath,
     store,
   };
 }

@@ -16,6 +16,8 @@ import { QmpClient, type QmpEvent } from "./qmp.ts";
 export interface StartVmOptions {
   /** The launcher: `result/bin/run-<name>-vm`. */
   readonly launcher: string;
+  /** The program, with its first arguments, that runs the launcher. Default: the launcher's own, `/bin/sh`. */
+  readonly interpreter?: readonly string[];
   /** More of QEMU's options. */
   readonly args?: readonly string[];
   /** Set on top of this process's environment. */
@@ -64,7 +66,8 @@ const SIGNALLED = 128;
 export async function startVm(options: StartVmOptions): Promise<Vm> {
   const directory = mkdtempSync("/tmp/osmod-control-");
   const runtime = join(directory, "run");
-  const child = spawn(options.launcher, ["--headless", ...(options.args ?? [])], {
+  const [program, ...words] = [...(options.interpreter ?? []), options.launcher, "--headless", ...(options.args ?? [])];
+  const child = spawn(program as string, words, {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...options.env, OSMOD_RUNTIME_DIR: runtime },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

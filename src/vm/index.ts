@@ -2,7 +2,15 @@
  * Virtual machines of machines: options, the variant that QEMU runs, its command line, its launcher, and the control of one that runs.
  */
 export { qemuArgv } from "./argv.ts";
-export { type BuildMachineOptions, type BuiltMachine, buildMachine, LOCK_NAME } from "./build.ts";
+export {
+  type BuildMachineOptions,
+  type BuiltMachine,
+  buildMachine,
+  type DescribedMachine,
+  describeMachine,
+  LOCK_NAME,
+  lockOf,
+} from "./build.ts";
 export { type StartVmOptions, startVm, type Vm } from "./control.ts";
 export { besideDisk } from "./firmware.ts";
 export { type Generation, generationBefore, generationOf, generationsOf, makeDefault } from "./generations.ts";
@@ -16,7 +24,7 @@ export {
 export type { ExecOptions, ExecResult } from "./guest-exec.ts";
 export { VirtualLan } from "./lan.ts";
 export { launcherAt, programOf } from "./launcher-path.ts";
-export { type LoadedMachine, loadMachine } from "./load.ts";
+export { importFile, type LoadedMachine, loadMachine } from "./load.ts";
 export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
 export { type MachineParts, machineSpec } from "./machine-spec.ts";
 export {

@@ -47,7 +47,11 @@ export async function loadMachine(path: string): Promise<LoadedMachine> {
   return { file, module };
 }
 
-async function importFile(file: string): Promise<unknown> {
+/**
+ * Load a TypeScript file, given by its absolute path, and answer what it exports. `virtual` stands for packages that it imports, by name.
+ * Problem: `machine-file-broken`.
+ */
+export async function importFile(file: string, virtual: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
   const root = new URL("../", import.meta.url);
   const door = (name: string) => fileURLToPath(new URL(name, root));
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
@@ -62,6 +66,7 @@ async function importFile(file: string): Promise<unknown> {
     nativeModules: extension === "js" ? [door("index.js")] : [],
     fsCache: join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "osmod", "machines"),
     interopDefault: false,
+    virtualModules: { ...virtual },
   });
   try {
     return await jiti.import(file);

@@ -32,6 +32,12 @@ describe("the command line", () => {
     expect(stdout).toContain("--max-jobs");
   });
 
+  it("ends with 2 and the usage line for a test that is not named", () => {
+    const { status, stderr } = osmod("build-test", "--kvm");
+    expect(status).toBe(2);
+    expect(stderr).toContain("osmod build-test [options] <file.test.ts ...>");
+  });
+
   it("prints its version", () => {
     expect(osmod("--version").stdout).toMatch(/^osmod \d+\.\d+\.\d+\n$/);
   });

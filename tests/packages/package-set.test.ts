@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createPackageSet, type Lock, openPackageSource, requireFetchable } from "../../src/packages/index.ts";
-import { type Derivation, StoreScope } from "../../src/store/index.ts";
+import { type Derivation, fixedPath, hashNar, narOfTree, StoreScope } from "../../src/store/index.ts";
 import { problemOf } from "./support/problems.ts";
 import { record } from "./support/records.ts";
 
@@ -24,6 +24,16 @@ const make = (mirrors = {}) =>
   createPackageSet({ source: openPackageSource({ lock }), mirrors, scope: new StoreScope() });
 const env = (drv: Derivation, name: string) => drv.data.env.get(name);
 const fetchOf = (drv: Derivation) => drv.inputDerivations[0]!.derivation;
+
+describe("a tree in memory", () => {
+  it("is a source, with the path that its content gives it", async () => {
+    const tree = { type: "regular", executable: false, contents: Buffer.from("hello\n") } as const;
+    const source = make().treeSource("greeting", tree);
+    expect(source.path).toBe(fixedPath("greeting", "recursive", hashNar(narOfTree(tree)).hash));
+    expect(make().treeSource("greeting", tree).path).toBe(source.path);
+    expect(source.content.kind === "tree" && (await source.content.provide())).toEqual(tree);
+  });
+});
 
 describe("a package", () => {
   it("costs nothing until it is asked for something", () => {

@@ -38,23 +38,23 @@ describe("the reference scanner", () => {
   });
 });
 
-describe("the sandbox's argv", () => {
-  const spec = {
-    tool: ["ld.so", "bwrap"],
-    store: "/r/s p/store",
-    build: "/r/s p/build",
-    etc: "/r/etc",
-    inputs: [
-      { path: "/nix/store/a-x", physical: "/r/a-x" },
-      { path: "/nix/store/b-l", physical: "/r/b-l", symlink: "../y" },
-    ],
-    env: new Map([["A", "1 2"]]),
-    network: false,
-    builder: "/nix/store/a-x/bin/sh",
-    args: ["-c", "--"],
-    filter: 4,
-  };
+const spec = {
+  tool: ["ld.so", "bwrap"],
+  store: "/r/s p/store",
+  build: "/r/s p/build",
+  etc: "/r/etc",
+  inputs: [
+    { path: "/nix/store/a-x", physical: "/r/a-x" },
+    { path: "/nix/store/b-l", physical: "/r/b-l", symlink: "../y" },
+  ],
+  env: new Map([["A", "1 2"]]),
+  network: false,
+  builder: "/nix/store/a-x/bin/sh",
+  args: ["-c", "--"],
+  filter: 4,
+};
 
+describe("the sandbox's argv", () => {
   it("shows the inputs, read-only, in a store of its own, and ends in the builder's own arguments", () => {
     const argv = sandboxArgv(spec);
     const text = argv.join("|");
@@ -71,6 +71,15 @@ describe("the sandbox's argv", () => {
     expect(sandboxArgv(spec)).not.toContain("/etc/resolv.conf");
     expect(sandboxArgv({ ...spec, network: true })).not.toContain("--unshare-net");
     expect(sandboxArgv({ ...spec, network: true })).toContain("/etc/resolv.conf");
+  });
+});
+
+describe("the sandbox of a builder that asks for KVM", () => {
+  it("shows it, if there is one", () => {
+    expect(sandboxArgv({ ...spec, kvm: true }).join("|")).toContain(
+      "|--dev|/dev|--dev-bind-try|/dev/kvm|/dev/kvm|--proc|",
+    );
+    expect(sandboxArgv(spec)).not.toContain("/dev/kvm");
   });
 });
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { defineMachine } from "../../src/index.ts";
-import { ProblemError } from "../../src/problems/index.ts";
+import { ProblemError, renderProblems } from "../../src/problems/index.ts";
 import { excerpt } from "../../src/testing/failure.ts";
 import { GuestError, GuestMachine, machineFixtures } from "../../src/testing/index.ts";
 import { keysOf } from "../../src/testing/keys.ts";
@@ -58,6 +58,16 @@ describe("a machine", () => {
     expect(await codeOf(machine.start())).toBe("vm-not-started");
     await machine.forceShutdown();
     await machine.shutdown();
+  });
+
+  it("is not switched while its test is built", async () => {
+    process.env["OSMOD_TEST_LAUNCHERS"] = "";
+    const switched = new GuestMachine({ name: "web", launcher: "/none" }).switchTo("machine.ts");
+    const error = await switched.catch((reason: unknown) => reason);
+    delete process.env["OSMOD_TEST_LAUNCHERS"];
+    await expect(`${renderProblems((error as ProblemError).problems)}\n`).toMatchFileSnapshot(
+      "expected/switch-in-builder.txt",
+    );
   });
 
   it("without a screen says what to set", async () => {

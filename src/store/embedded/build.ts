@@ -72,6 +72,7 @@ export async function build(state: State, drv: Derivation, options: BuildOptions
       env: surroundings.env,
       args: surroundings.args,
       network: drv.fixedOutput !== undefined,
+      kvm: asksForKvm(drv),
       builder: drv.data.builder,
       filter: FILTER_DESCRIPTOR,
     });
@@ -98,6 +99,11 @@ function inputPaths(drv: Derivation): StorePath[] {
       outputs.map((o) => derivation.outputs[o] as StorePath),
     ),
   ];
+}
+
+/** Whether the derivation names `kvm` among the features of its builder, as Nix understands them. */
+function asksForKvm(drv: Derivation): boolean {
+  return (drv.data.env.get("requiredSystemFeatures") ?? "").split(/\s+/).includes("kvm");
 }
 
 function sandboxInput(state: State, path: StorePath): SandboxInput {

@@ -29,6 +29,8 @@ export interface SandboxSpec {
   readonly env: ReadonlyMap<string, string>;
   /** True for fixed outputs: their content is checked, so they may look anywhere. */
   readonly network: boolean;
+  /** True for builders that ask for it: they see `/dev/kvm`, where this machine has one that this user may open. */
+  readonly kvm?: boolean;
   readonly builder: string;
   readonly args: readonly string[];
   /** The descriptor that bubblewrap reads the system call filter from (seccomp.ts). */
@@ -46,6 +48,9 @@ export interface SandboxInput {
 /** Files of the host that a builder with network needs to find other hosts. */
 const RESOLVER_FILES = ["/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/services"];
 
+/** What makes QEMU fast, and is a part of the kernel that builders otherwise never reach. */
+const KVM = "/dev/kvm";
+
 /** The whole argv. */
 export function sandboxArgv(spec: SandboxSpec): string[] {
   const argv = [
@@ -59,7 +64,8 @@ export function sandboxArgv(spec: SandboxSpec): string[] {
   if (!spec.network) argv.push("--unshare-net");
   argv.push("--uid", "1000", "--gid", "100", "--cap-drop", "ALL", "--hostname", "localhost");
   argv.push("--die-with-parent", "--new-session", "--as-pid-1", "--clearenv", "--seccomp", String(spec.filter));
-  argv.push("--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc", "--perms", "1777", "--tmpfs", "/tmp");
+  argv.push("--dev", "/dev", ...(spec.kvm === true ? ["--dev-bind-try", KVM, KVM] : []));
+  argv.push("--proc", "/proc", "--remount-ro", "/proc", "--perms", "1777", "--tmpfs", "/tmp");
   // Made explicitly: bubblewrap gives parents it has to make itself the mode 0700.
   for (const directory of ["/nix", "/etc"]) argv.push("--perms", "0755", "--dir", directory);
   argv.push("--bind", spec.build, BUILD_DIR, "--bind", spec.store, STORE_DIR);
