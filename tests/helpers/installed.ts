@@ -165,7 +165,8 @@ export function claimSharedStore(): void {
   const store = sharedStore();
   if (process.getuid?.() !== 0 || !existsSync(store)) return;
   const id = String(ORDINARY_ID);
-  execFileSync("find", [store, "-uid", "0", "-exec", "chown", "-h", `${id}:${id}`, "{}", "+"]);
+  // Somebody else may be building in it: what is gone when it is looked at needs no owner.
+  execFileSync("find", [store, "-ignore_readdir_race", "-uid", "0", "-exec", "chown", "-h", `${id}:${id}`, "{}", "+"]);
 }
 
 /** Where {@link install} put osmod, told by the environment. */
