@@ -59,7 +59,9 @@ function growth(many) {
 
 /** Runs of our own, each in a fresh process. */
 function ownRow(args, many, expected) {
-  const results = Array.from({ length: many }, () => JSON.parse(timed(process.execPath, [once, ...args]).stdout));
+  const results = Array.from({ length: many }, () =>
+    JSON.parse(timed(process.execPath, ["--expose-gc", once, ...args]).stdout),
+  );
   if (expected !== undefined && !results.every(({ value }) => isDeepStrictEqual(value, expected)))
     throw new Error(`osmod: ${args.join(" ")} does not give what it should`);
   return { seconds: results.map(({ seconds }) => seconds), note: peak(results) };
