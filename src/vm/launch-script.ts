@@ -310,12 +310,15 @@ fi
 
 /** QEMU's own message about a taken port comes late and does not say whose forwarding it was. */
 const portsInUse = `
+read -r first_port 2> /dev/null < /proc/sys/net/ipv4/ip_unprivileged_port_start || first_port=1024
+[ "$(id -u)" != 0 ] || first_port=0
 for forward in $host_forwards; do
-  case $forward in tcp:* | :*) ;; *) continue ;; esac
   rest=\${forward#*:}
   address=\${rest%%:*} port=\${rest#*:}
   port=\${port%%-*}
   case $port in '' | *[!0-9]*) continue ;; esac
+  [ "$port" -ge "$first_port" ] || die "port $port of this host is root's, and cannot be forwarded to the guest by an ordinary user" "choose a port from $first_port on: virtualisation.forwardPorts, QEMU_OPTS or QEMU_NET_OPTS"
+  case $forward in tcp:* | :*) ;; *) continue ;; esac
   listening=$(cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | awk -v port="$(printf %04X "$port")" -v address="$address" '
     BEGIN { n = split(address, part, "."); if (n == 4) wanted = sprintf("%02X%02X%02X%02X", part[4], part[3], part[2], part[1]) }
     $4 == "0A" && split($2, at, ":") == 2 && at[2] == port {

@@ -259,23 +259,30 @@ export function lanEscapes({ lans }: MachineSpec): string {
     .join("");
 }
 
-/** Shell code for the end: a passt that QEMU never came to would wait for ever. */
-export const endPasst = `if [ -s "$runtime/passt.pid" ]; then
-    passt=$(cat "$runtime/passt.pid")
-    ! grep -q "$runtime/passt" "/proc/$passt/cmdline" 2> /dev/null || kill "$passt" 2> /dev/null
-  fi`;
+/** Shell code for the end: QEMU may never have come. */
+export const endPasst = `[ -z "$passt" ] || { kill "$passt"; wait "$passt"; } 2> /dev/null`;
 
-/** Shell code that starts passt. It ends when QEMU does; it confines itself, to no files and a few system calls. */
+/**
+ * Shell code that starts passt. It ends when QEMU does; it confines itself, to no files and a few system calls.
+ *
+ * Debian's passt crashes when somebody knocks at a forwarded port before QEMU has come. So socat waits for QEMU in its place,
+ * and becomes passt when the connection is there.
+ */
 export function passtStart(spec: MachineSpec): string {
   if (!usesPasst(spec)) return "";
   const words: Template = [
     ...treeProgram(spec.qemu.tree, "usr/bin/passt"),
-    ...["--one-off", "--ipv4-only", "--quiet", "--no-map-gw", "--socket"].map((w) => word(w)),
-    word({ hole: "runtime" }, "/passt"),
-    word("--pid"),
-    word({ hole: "runtime" }, "/passt.pid"),
+    ...["--foreground", "--fd", "3", "--ipv4-only", "--quiet", "--no-map-gw"].map((w) => word(w)),
     ...["--address", guestAddress, "--netmask", String(passtPrefix), "--gateway", "10.0.2.2"].map((w) => word(w)),
     ...["--dns", resolver, "--dns-forward", resolver].map((w) => word(w)),
+  ];
+  const socat: Template = [
+    ...treeProgram(spec.qemu.tree, "usr/bin/setpriv"),
+    ...["--pdeathsig", "KILL", "--"].map((w) => word(w)),
+    ...treeProgram(spec.qemu.tree, "usr/bin/socat"),
+    word("UNIX-LISTEN:", { hole: "runtime" }, "/passt,umask=0177"),
+    // Like QEMU's own commands: a path without blanks that the host's shell reads.
+    word("EXEC:/bin/sh ", { hole: "runtime" }, "/passt.sh,nofork"),
   ];
   return `
 other=$(printf %s "$netOptions" | sed 's/,hostfwd=[^,]*//g')
@@ -299,7 +306,22 @@ ${renderShell(words)}  # The host's own address leads to nothing, the guest's, a
     case $forward in udp:*) option=--udp-ports ;; *) option=--tcp-ports ;; esac
     set -- "$@" $option "\${address:+$address/}\${rest%%-*}:\${forward##*:}"
   done
-  exec "$@"
-) < /dev/null > "$runtime/log/passt" 2>&1 8>&- 9>&- || die "passt, which connects the guest to the network, did not start: $(grep -v AVX2 "$runtime/log/passt")" "set virtualisation.qemu.networkBackend to slirp, or restrictNetwork"
+  {
+    echo 'exec 3<&0 0</dev/null 1>&2'
+    for argument in "$@"; do printf "'%s' " "$(printf %s "$argument" | sed "s/'/'\\\\\\\\''/g")"; done
+    echo "4>&- || echo \\"osmod: passt, which connects the guest to the network, ended: \\$(grep -v AVX2 '$runtime/log/passt')\\" >&4"
+  } > "$runtime/passt.sh"
+) || exit 1
+(
+  set --
+${renderShell(socat)}  exec "$@"
+) 4>&2 < /dev/null > "$runtime/log/passt" 2>&1 8>&- 9>&- &
+passt=$!
+tries=500
+while [ ! -S "$runtime/passt" ]; do
+  tries=$((tries - 1))
+  { [ $tries -gt 0 ] && kill -0 $passt 2> /dev/null; } || die "socat, which starts the guest's network, did not start: $(cat "$runtime/log/passt")" "set virtualisation.qemu.networkBackend to slirp, or restrictNetwork"
+  usleep 10000
+done
 `;
 }

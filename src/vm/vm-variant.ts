@@ -187,6 +187,7 @@ export const vmVariant = defineModule<Machine>({
               pkgs["qemu-utils"]!,
               pkgs["seabios"]!,
               pkgs["passt"]!,
+              pkgs["socat"]!,
               ...window,
             ]);
             const { toplevel } = config.system.build;

@@ -217,6 +217,12 @@ describe("the launcher", () => {
     expect(stderr).toContain(String(port));
   });
 
+  it("names a port that only root may open", async () => {
+    const { code, stderr } = await launch({ QEMU_NET_OPTS: "hostfwd=tcp::81-:80" });
+    expect(code).toBe(1);
+    expect(stderr).toContain("port 81 of this host is root's");
+  });
+
   it("makes no half disk when the disk is full, and starts once there is room", async () => {
     const script = `mount -t tmpfs -o size=64k none "$1" && cd "$1" && "$2"; code=$?; ls -A; exit $code`;
     const small = home.makeDirectory(join(home.home, "small"));

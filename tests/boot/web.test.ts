@@ -49,8 +49,10 @@ describe("osmod build-vm", () => {
 
 describe("the first start", () => {
   beforeAll(async () => {
+    // Whoever waits for the page knocks long before anything is there to answer.
+    const knocking = setInterval(() => void fetch(`http://127.0.0.1:${port}/`).catch(() => {}), 50);
     start();
-    await guest.login("root", "root");
+    await guest.login("root", "root").finally(() => clearInterval(knocking));
   });
 
   it("serves the page on the port that 2009's QEMU_OPTS forwards", async () => {

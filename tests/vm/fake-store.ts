@@ -131,6 +131,10 @@ case $program in
       while [ "$1" != --bind ]; do shift; done
       exec "$FAKE_NODE" -e 'require("net").createServer().listen(process.argv[1])' "$2/tpm.ctrl" ;;
     esac ;;
+  socat)
+    listen=\${1#UNIX-LISTEN:} run=\${2#EXEC:}
+    \${run%,nofork} < /dev/null
+    exec "$FAKE_NODE" -e 'require("net").createServer().listen(process.argv[1])' "\${listen%%,*}" 4>&- ;;
   passt) printf '%s\\0' "$@" > "$FAKE_ARGV.passt" ;;
   qemu-img)
     case $1 in
