@@ -309,7 +309,7 @@ ${renderShell(words)}  # The host's own address leads to nothing, the guest's, a
   {
     echo 'exec 3<&0 0</dev/null 1>&2'
     for argument in "$@"; do printf "'%s' " "$(printf %s "$argument" | sed "s/'/'\\\\\\\\''/g")"; done
-    echo "4>&- || echo \\"osmod: passt, which connects the guest to the network, ended: \\$(grep -v AVX2 '$runtime/log/passt')\\" >&4"
+    echo "4>&- || echo \\"osmod: passt, which connects the guest to the network, ended; start the machine again: \\$(grep -v AVX2 '$runtime/log/passt')\\" >&4"
   } > "$runtime/passt.sh"
 ) || exit 1
 (

@@ -49,10 +49,20 @@ describe("osmod build-vm", () => {
 
 describe("the first start", () => {
   beforeAll(async () => {
-    // Whoever waits for the page knocks long before anything is there to answer.
-    const knocking = setInterval(() => void fetch(`http://127.0.0.1:${port}/`).catch(() => {}), 50);
     start();
-    await guest.login("root", "root").finally(() => clearInterval(knocking));
+    // Whoever waits for the page knocks long before anything is there to answer.
+    let waiting = true;
+    const knock = async (): Promise<void> => {
+      while (waiting) {
+        await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(1000) }).catch(() => {});
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const knocking = knock();
+    await guest.login("root", "root").finally(() => {
+      waiting = false;
+    });
+    await knocking;
   });
 
   it("serves the page on the port that 2009's QEMU_OPTS forwards", async () => {
