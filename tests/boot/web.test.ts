@@ -55,7 +55,7 @@ describe("the first start", () => {
     const knock = async (): Promise<void> => {
       while (waiting) {
         await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(1000) }).catch(() => {});
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise((resolve) => setTimeout(resolve, 500));
       }
     };
     const knocking = knock();
