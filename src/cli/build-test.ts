@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { fail } from "../problems/index.ts";
 import { type DescribedTest, describeTest } from "../testing/index.ts";
 import { parse, type Syntax } from "./arguments.ts";
-import { printPlan, realise, shownLink } from "./build.ts";
+import { buildOptions, printPlan, realise, shownLink } from "./build.ts";
 import { say, storeWith } from "./evaluate.ts";
 import { showWarnings } from "./progress.ts";
 import { chosenStore } from "./store-choice.ts";
@@ -11,18 +11,11 @@ import { phase } from "./timing.ts";
 import type { Verb } from "./verbs.ts";
 
 const options = {
-  "out-link": { type: "string", short: "o", default: "result" },
-  "no-out-link": { type: "boolean", default: false },
+  ...buildOptions,
   include: { type: "string", multiple: true, default: [] as string[] },
   kvm: { type: "boolean", default: false },
   "system-features": { type: "string" },
   "print-build-logs": { type: "boolean", short: "L", default: false },
-  "max-jobs": { type: "string", short: "j" },
-  timeout: { type: "string" },
-  "max-silent-time": { type: "string" },
-  "dry-run": { type: "boolean", default: false },
-  json: { type: "boolean", default: false },
-  store: { type: "string" },
 } as const;
 
 const syntax: Syntax<typeof options> = {

@@ -10,7 +10,8 @@ import { chosenStore } from "./store-choice.ts";
 import { phase } from "./timing.ts";
 import type { Verb } from "./verbs.ts";
 
-const options = {
+/** Options of whatever builds. */
+export const buildOptions = {
   "out-link": { type: "string", short: "o", default: "result" },
   "no-out-link": { type: "boolean", default: false },
   "max-jobs": { type: "string", short: "j" },
@@ -32,10 +33,10 @@ const details = [
   "    --json            with --dry-run: as JSON",
 ];
 
-const syntax = (verb: string): Syntax<typeof options> => ({
+const syntax = (verb: string): Syntax<typeof buildOptions> => ({
   usage: `osmod ${verb} [options] [machine.ts]`,
   details,
-  options,
+  options: buildOptions,
 });
 
 /** Which derivation of a machine is wanted, and what to say when it is there. */

@@ -25,7 +25,7 @@ import {
 } from "./networks.ts";
 import { shareEscapes, shareStart } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
-import { renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
+import { printQuoted, renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
 import { endTpm, tpmStart } from "./tpm.ts";
 import { confines, wireOf } from "./transports/index.ts";
 import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
@@ -299,7 +299,7 @@ ${renderShell(argv)}
   while [ "$count" -gt 0 ]; do set -- "$@" "$1"; shift; count=$((count - 1)); done
   for argument in "$@"; do
     case $argument in
-      '' | *[!A-Za-z0-9_./:=,@%+-]*) printf "'%s' " "$(printf %s "$argument" | sed "s/'/'\\\\\\\\''/g")" ;;
+      '' | *[!A-Za-z0-9_./:=,@%+-]*) ${printQuoted} ;;
       *) printf '%s ' "$argument" ;;
     esac
   done

@@ -17,7 +17,7 @@ import { mkOption, t } from "../lib/index.ts";
 import { fail } from "../problems/index.ts";
 import { qemuOption, repeated } from "./qemu-option.ts";
 import type { ForwardPort, Lan, MachineSpec } from "./spec.ts";
-import { type Hole, renderShell, type Template, type Word, word } from "./template.ts";
+import { type Hole, printQuoted, renderShell, type Template, type Word, word } from "./template.ts";
 import { treeProgram } from "./tree-program.ts";
 
 const guestAddress = "10.0.2.15";
@@ -308,7 +308,7 @@ ${renderShell(words)}  # The host's own address leads to nothing, the guest's, a
   done
   {
     echo 'exec 3<&0 0</dev/null 1>&2'
-    for argument in "$@"; do printf "'%s' " "$(printf %s "$argument" | sed "s/'/'\\\\\\\\''/g")"; done
+    for argument in "$@"; do ${printQuoted}; done
     echo "4>&- || echo \\"osmod: passt, which connects the guest to the network, ended; start the machine again: \\$(grep -v AVX2 '$runtime/log/passt')\\" >&4"
   } > "$runtime/passt.sh"
 ) || exit 1

@@ -135,3 +135,6 @@ export function renderShellWord(w: Word): string {
 export function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
+
+/** Shell code that prints `$argument` as a quoted word and a blank. */
+export const printQuoted = `printf "'%s' " "$(printf %s "$argument" | sed "s/'/'\\\\\\\\''/g")"`;

@@ -8,8 +8,8 @@ import { mkOption, t } from "../lib/index.ts";
 import { packageType } from "../modules/index.ts";
 import { qemuOption } from "./qemu-option.ts";
 import type { MachineSpec, Tpm } from "./spec.ts";
-import { hostPath, renderShell, shellQuote, type Template, word } from "./template.ts";
-import { treeProgram } from "./tree-program.ts";
+import { renderShell, shellQuote, type Template, word } from "./template.ts";
+import { confined } from "./tree-program.ts";
 
 /** `virtualisation.tpm`. */
 export const tpm = {
@@ -68,7 +68,7 @@ mkdir -p -m 0700 "$tpmState" || die "the directory of the TPM $tpmState could no
 mkdir -m 0700 "$runtime/tpm"
 (
   set --
-${renderShell(confined(spec, device.tree))}  set -- "$@" --bind "$tpmState" /state
+${renderShell(confined(spec, device.tree, "/tpm"))}  set -- "$@" --bind "$tpmState" /state
   exec "$@" -- /usr/bin/swtpm socket --tpm2 --tpmstate dir=/state,mode=0600 --ctrl type=unixio,path=/tpm/tpm.ctrl,mode=0600${server}
 ) < /dev/null > "$runtime/log/swtpm" 2>&1 8>&- 9>&- &
 swtpm=$!
@@ -88,23 +88,8 @@ export const endTpm = `[ -z "$swtpm" ] || { kill $swtpm; wait $swtpm; } 2> /dev/
 function provision(spec: MachineSpec, { tree, script }: NonNullable<Tpm["provisioning"]>): string {
   return `(
   set --
-${renderShell(confined(spec, tree))}  set -- "$@" --ro-bind "$busybox" /busybox --setenv PATH /usr/bin --setenv TCTI swtpm:path=/tpm/tpm --setenv TPM2TOOLS_TCTI swtpm:path=/tpm/tpm
+${renderShell(confined(spec, tree, "/tpm"))}  set -- "$@" --ro-bind "$busybox" /busybox --setenv PATH /usr/bin --setenv TCTI swtpm:path=/tpm/tpm --setenv TPM2TOOLS_TCTI swtpm:path=/tpm/tpm
   exec "$@" -- /busybox sh -ec ${shellQuote(`tpm2_startup --clear\n${script}\ntpm2_shutdown --clear`)}
 ) < /dev/null > "$runtime/log/tpm-provisioning" 2>&1 8>&- 9>&- || die "virtualisation.tpm.provisioning failed: $(tail -n 20 "$runtime/log/tpm-provisioning")" "mend the script; it runs before each start"
 `;
-}
-
-/** Sees a tree's programs and the directory of the sockets. */
-function confined(spec: MachineSpec, tree: string): Template {
-  return [
-    ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
-    ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "1000"].map((w) => word(w)),
-    word("--ro-bind"),
-    hostPath(`${tree}/usr`),
-    word("/usr"),
-    ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"].map((w) => word(w)),
-    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind"].map((w) => word(w)),
-    word({ hole: "runtime" }, "/tpm"),
-    word("/tpm"),
-  ];
 }

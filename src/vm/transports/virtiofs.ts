@@ -8,8 +8,8 @@
 
 import { qemuOption } from "../qemu-option.ts";
 import type { MachineSpec } from "../spec.ts";
-import { hostPath, renderShell, type Template, word } from "../template.ts";
-import { treeProgram } from "../tree-program.ts";
+import { renderShell, type Template, word } from "../template.ts";
+import { confined } from "../tree-program.ts";
 
 export const virtiofsFileSystem = { device: "store", fsType: "virtiofs", options: ["ro"] };
 
@@ -43,16 +43,8 @@ export function virtiofsArgv(spec: MachineSpec): Template {
 export function virtiofsStart(spec: MachineSpec, tree: string | undefined): string {
   if (spec.store.transport !== "virtiofs" || tree === undefined) return "";
   const confinement: Template = [
-    ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
-    // User 1000 there is the user who started the machine; as root virtiofsd would ask for rights that it has not.
-    ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "1000"].map((w) => word(w)),
-    word("--ro-bind"),
-    hostPath(`${tree}/usr`),
-    word("/usr"),
-    ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"].map((w) => word(w)),
-    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind"].map((w) => word(w)),
-    word({ hole: "runtime" }, "/fs"),
-    word("/fs"),
+    // As root virtiofsd would ask for rights that it has not.
+    ...confined(spec, tree, "/fs"),
     ...["--perms", "0755", "--dir", "/nix", "--perms", "0755", "--dir", "/nix/store"].map((w) => word(w)),
   ];
   const closure = `while read -r kind path target; do
