@@ -167,12 +167,16 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$headless" ] && [ -t 0 ] && [ -t 1 ]; then console=terminal; else console=plain; fi
 kernelParams=\${QEMU_KERNEL_PARAMS:+ $QEMU_KERNEL_PARAMS}
-# A serial line does not know how large the terminal at its end is.
+# A serial line does not know how large the terminal at its end is, and systemd would ask it, and wait for an answer, three times.
+size=
 if [ $console = terminal ]; then
   size=$(stty size 2> /dev/null)
-  case $size in [1-9]*' '[1-9]*) kernelParams=" systemd.tty.rows.console=\${size% *} systemd.tty.columns.console=\${size#* } systemd.tty.rows.ttyS0=\${size% *} systemd.tty.columns.ttyS0=\${size#* }$kernelParams" ;; esac
   case \${TERM:-} in '' | *[!a-zA-Z0-9+.-]*) ;; *) kernelParams=" systemd.tty.term.console=$TERM systemd.tty.term.ttyS0=$TERM$kernelParams" ;; esac
 fi
+case $size in [1-9]*' '[1-9]*) ;; *) size='24 80' ;; esac
+for line in console ttyS0; do
+  kernelParams=" systemd.tty.rows.$line=\${size% *} systemd.tty.columns.$line=\${size#* }$kernelParams"
+done
 `;
 
 const accelerator = `

@@ -54,11 +54,15 @@ const WRITABLE_LAYER = "/nix/.rw-store";
 /** An overlay wants two layers; this one stays empty. */
 const NO_LAYER = "/nix/.no-store";
 
-/** Units that have nothing to do here: stage 1 mounts with the right options, users are there before systemd, and the host gives entropy. */
+/**
+ * Units that have nothing to do here: stage 1 mounts with the right options, users are there before systemd, the host gives entropy, and
+ * nobody has to be kept out until the machine is up.
+ */
 const idleUnits = [
   "systemd-remount-fs.service",
   "systemd-tmpfiles-setup-dev-early.service",
   "systemd-random-seed.service",
+  "systemd-user-sessions.service",
 ];
 
 /**
@@ -92,6 +96,8 @@ export const vmVariant = defineModule<Machine>({
       ],
       environment: {
         etc: {
+          // The file that keeps users out; nothing would remove it.
+          "tmpfiles.d/systemd-nologin.conf": { source: mkDefault("/dev/null") },
           // Everything runs from the store: an attempt to unmount it at shutdown could only fail.
           "systemd/system/nix-store.mount.d/50-stays.conf": { text: staysMounted },
           "systemd/system/nix-.ro\\x2dstore.mount.d/50-stays.conf": mkIf(() => hasLayers(config.virtualisation), {
@@ -158,7 +164,12 @@ export const vmVariant = defineModule<Machine>({
         qemuGuest: { enable: () => config.virtualisation.qemu.guestAgent.enable },
       },
       systemd: {
-        units: genAttrs(idleUnits, () => define({ enable: mkDefault(false) })),
+        units: mkMerge([
+          genAttrs(idleUnits, () => define({ enable: mkDefault(false) })),
+          mkIf(() => loadedByStage1(config), {
+            "systemd-modules-load.service": { enable: mkDefault(false) },
+          }),
+        ]),
         network: {
           // The kernel counts the LANs' cards right after the first one, so the names are free.
           links: () =>
@@ -223,6 +234,11 @@ export const withBootLoader = defineModule<Machine>({
       },
     }),
 });
+
+/** Whether every module that is to be loaded at boot is there before systemd. */
+function loadedByStage1({ boot }: Values<Machine>): boolean {
+  return boot.kernelModules.every((name) => boot.initrd.kernelModules.includes(name));
+}
 
 /** The root that every machine has, unless it says otherwise. */
 function rootMount({ useDefaultFilesystems, diskImage }: Values<Machine>["virtualisation"]) {
