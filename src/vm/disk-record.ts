@@ -16,14 +16,15 @@ const RECORD_FORMAT = "osmod 1";
 
 /** Shell functions: `disk_record IMAGE` sets `$record` and, when there is none, `$record_at`; `write_record IMAGE` makes it. */
 export const recordFunctions = `
-image_bytes() { od -An -v -tx1 "-j$2" "-N$3" "$1" 2> /dev/null | tr -d ' \\n'; }
 disk_record() {
   record= record_at=
-  [ "$(image_bytes "$1" 0 8)" = 514649fb00000003 ] || return 0
-  at=$(image_bytes "$1" 100 4)
+  # The header and its extensions, read at once: two digits a byte.
+  header=$(od -An -v -tx1 -N4096 "$1" 2> /dev/null | tr -d ' \\n')
+  [ "\${header:0:16}" = 514649fb00000003 ] || return 0
+  at=\${header:200:8}
   at=$((0x\${at:-0}))
   for _ in 1 2 3 4 5 6 7 8 9 10; do
-    head=$(image_bytes "$1" $at 8)
+    head=\${header:$((at * 2)):16}
     [ \${#head} -eq 16 ] || return 0
     length=$((0x\${head#????????}))
     case $head in

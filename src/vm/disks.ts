@@ -10,7 +10,7 @@ import { mkOption, t } from "../lib/index.ts";
 import { fail } from "../problems/index.ts";
 import { qemuOption } from "./qemu-option.ts";
 import type { Drive, MachineSpec } from "./spec.ts";
-import { shellQuote, type Template, word } from "./template.ts";
+import { escapeCommas, shellQuote, type Template, word } from "./template.ts";
 
 /** Serial numbers of the machine's own disks. */
 export const ROOT_SERIAL = "root";
@@ -197,7 +197,7 @@ export function driveEscapes({ drives: list }: MachineSpec): string {
   return list
     .map(
       ({ image, serial }, index) =>
-        `${"size" in image ? `  drive${index}=$runtime/${serial}.qcow2 driveFormat${index}=qcow2\n` : ""}  drive${index}_escaped=$(printf %s "$drive${index}" | sed 's/,/,,/g') driveFormat${index}_escaped=$driveFormat${index}\n`,
+        `${"size" in image ? `  drive${index}=$runtime/${serial}.qcow2 driveFormat${index}=qcow2\n` : ""}  ${escapeCommas(`drive${index}`)} driveFormat${index}_escaped=$driveFormat${index}\n`,
     )
     .join("");
 }

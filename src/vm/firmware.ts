@@ -23,7 +23,7 @@ import { fail } from "../problems/index.ts";
 import { BOOT_SERIAL } from "./disks.ts";
 import { qemuOption } from "./qemu-option.ts";
 import type { BootDisk, Firmware, MachineSpec } from "./spec.ts";
-import { type Part, shellQuote, type Template, word } from "./template.ts";
+import { escapeCommas, type Part, shellQuote, type Template, word } from "./template.ts";
 
 /** `virtualisation.useBootLoader`. */
 export const useBootLoader = mkOption({
@@ -224,8 +224,8 @@ export function firmwarePaths(spec: MachineSpec): string {
   return `  beside=$disk
   if [ -z "$disk" ]; then beside=$runtime/machine; elif [ -b "$disk" ]; then beside=$(pwd -P)/$name; fi
   bootDisk=$beside.boot efiVariables=$beside.efivars tpmState=$beside.tpm
-  bootDisk_escaped=$(printf %s "$bootDisk" | sed 's/,/,,/g') efiVariables_escaped=$(printf %s "$efiVariables" | sed 's/,/,,/g')
-  kernelParams_escaped=$(printf %s "$kernelParams" | sed 's/,/,,/g')
+  ${escapeCommas("bootDisk")} ${escapeCommas("efiVariables")}
+  ${escapeCommas("kernelParams")}
 `;
 }
 

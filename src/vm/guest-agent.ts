@@ -12,7 +12,7 @@ import { randomInt } from "node:crypto";
 import { createConnection, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ProblemError, problem } from "../problems/index.ts";
-import { type ExecOptions, type ExecResult, execInGuest } from "./guest-exec.ts";
+import { type ExecOptions, type ExecResult, ExecSlots, execInGuest } from "./guest-exec.ts";
 
 /** How to connect to a guest agent. */
 export interface ConnectOptions {
@@ -57,7 +57,7 @@ export class GuestAgent implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #calls = new Map<number, Call>();
   readonly #syncs = new Map<number, () => void>();
-  readonly #afterwards = new Set<Promise<unknown>>();
+  readonly #slots = new ExecSlots(this);
   #nextId = randomInt(1, 2 ** 40);
   #pieces: Buffer[] = [];
 
@@ -96,6 +96,7 @@ export class GuestAgent implements AsyncDisposable {
    * asked before it fails with `guest-agent-lost`.
    */
   async sync(): Promise<void> {
+    this.#slots.forget();
     const before = [...this.#calls.keys()];
     const ids: number[] = [];
     let answered = false;
@@ -136,10 +137,7 @@ export class GuestAgent implements AsyncDisposable {
    * Problems: `guest-command-timeout`; `guest-agent-lost` when the guest was started anew meanwhile.
    */
   exec(command: string | readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    return execInGuest(this, command, options, (work) => {
-      this.#afterwards.add(work);
-      void work.finally(() => this.#afterwards.delete(work));
-    });
+    return execInGuest(this, command, options, this.#slots);
   }
 
   /** The bytes of a file of the guest. Problem: `guest-agent-refused`, for example for a file that is not there. */
@@ -173,13 +171,9 @@ export class GuestAgent implements AsyncDisposable {
     }
   }
 
-  /** End the connection, when what is still to be cleaned up in the guest is. */
+  /** End the connection, when what commands have left in the guest is cleaned up. */
   async close(): Promise<void> {
-    await Promise.race([
-      Promise.allSettled(this.#afterwards),
-      ended(this.#socket),
-      sleep(SYNC_MS, undefined, { ref: false }),
-    ]);
+    await Promise.race([this.#slots.clear(), ended(this.#socket), sleep(SYNC_MS, undefined, { ref: false })]);
     this.#socket.destroy();
   }
 

@@ -4,10 +4,14 @@
  * The agent's own capture shows nothing before the end and keeps everything in memory. So a command writes into files of memory below
  * /run/osmod-exec, and these are read while they grow:
  *
- *     /run/osmod-exec/<id>.out  .err     what it says; what was read is given back every few megabytes
- *     /run/osmod-exec/<id>.status        its exit code, when it has ended; reading it tells of the end sooner and costs the guest
- *                                        less than `guest-exec-status`, each of which the agent writes to the journal
- *     /run/osmod-exec/<id>.in  .group    its input, and the path of its control group, which all its children belong to
+ *     /run/osmod-exec/<slot>.out  .err     what it says; what was read is given back every few megabytes
+ *     /run/osmod-exec/<slot>.status        a line for each command that ended: its exit code, and whether it has left processes behind;
+ *                                          reading it tells of the end sooner and costs the guest less than `guest-exec-status`
+ *     /run/osmod-exec/<slot>.in  .group    a large input, and the path of its control group, which all its children belong to
+ *     /run/osmod-exec/busybox              the shell around each command: of memory, so that it is there before the store is
+ *
+ * Under emulation each process takes a tenth of a second and each request some milliseconds. So the files stay open and are written on by
+ * the next command, unless something of the last one can still write into them.
  *
  * A command that writes faster than it is read is stopped (`cgroup.freeze`) until that is made up for. FIFOs would do so by
  * themselves, but the agent loses what it has read of one when there is not as much as it wanted.
@@ -50,9 +54,16 @@ interface Agent {
 }
 
 const FOLDER = "/run/osmod-exec";
+/** The shell of {@link wrapper}, and what there is instead in a guest of another origin. */
+export const GUEST_SHELL = `${FOLDER}/busybox`;
+const OTHER_SHELL = "/bin/sh";
+/** Bytes of an input that is given to the agent with the command. */
+const SMALL_INPUT = 64 * 1024;
 const FASTEST_POLL_MS = 5;
 const SLOWEST_POLL_MS = 100;
-/** How often the agent itself is asked: the status file is not written when the shell around the command is killed. */
+/** How long after its last question the end of a command is asked for again, as a part of the time that it has taken. */
+const POLL_PART = 0.15;
+/** How often the agent itself is asked: nothing is written down when the shell around the command is killed. */
 const ASK_MS = 2000;
 /** Bytes read after which the file's beginning is given back to the guest. */
 const GIVE_BACK = 8 * 1024 * 1024;
@@ -62,94 +73,209 @@ const SIGNALLED = 128;
 
 /**
  * Runs in the guest: takes the command into a group of its own, and says how it ended. Arguments: the files' common beginning, how many
- * assignments follow, these, the command. It starts one program of its own, since each takes its time under emulation.
+ * assignments follow, where the input is (`-`: here), these, the command. busybox takes its own programs for those of the guest unless it
+ * gets a path, so the program is looked for.
  */
-const wrapper = `files=$1 count=$2
-shift 2
+const wrapper = `files=$1 count=$2 input=$3
+shift 3
 unset INVOCATION_ID JOURNAL_STREAM MEMORY_PRESSURE_WATCH MEMORY_PRESSURE_WRITE RUNTIME_DIRECTORY SYSTEMD_EXEC_PID
-read -r group < /proc/self/cgroup
-group=/sys/fs/cgroup\${group#0::}/\${files##*/}
-mkdir "$group" 2> /dev/null && echo $$ > "$group/cgroup.procs" && echo "$group" > "$files.group"
+read -r own < /proc/self/cgroup
+group=/sys/fs/cgroup\${own#0::}/\${files##*/} left=1
+if [ -d "$group" ] || mkdir "$group" 2> /dev/null; then echo "$group" > "$files.group"; else group=; fi
 while [ "$count" -gt 0 ]; do export "$1"; shift; count=$((count - 1)); done
-input=/dev/null
-[ ! -e "$files.in" ] || input=$files.in
-( exec "$@" < "$input" >> "$files.out" 2>> "$files.err" )
-echo $? > "$files.status"`;
+(
+  read -r self _ < /proc/self/stat
+  [ -z "$group" ] || echo "$self" > "$group/cgroup.procs"
+  program=$1
+  shift
+  case $program in */*) ;; *)
+    IFS=:
+    for folder in $PATH; do
+      if [ -f "$folder/$program" ] && [ -x "$folder/$program" ]; then program=$folder/$program; break; fi
+    done
+    unset IFS ;;
+  esac
+  case $program in */*) ;; *) echo "$program: not found" >> "$files.err"; exit 127 ;; esac
+  [ "$input" = - ] || exec < "$input"
+  exec "$program" "$@" >> "$files.out" 2>> "$files.err"
+)
+code=$?
+[ -z "$group" ] || read -r _ left < "$group/cgroup.events"
+echo "$code $left" >> "$files.status"`;
 
-/** Run a command. `afterwards` is given what is still done when the command has ended. */
+/** Run a command. */
 export async function execInGuest(
   agent: Agent,
   command: string | readonly string[],
   options: ExecOptions,
-  afterwards: (work: Promise<unknown>) => void,
+  slots: ExecSlots,
 ): Promise<ExecResult> {
-  const { signal, timeoutSeconds } = options;
+  const { signal, timeoutSeconds, stdin } = options;
   signal?.throwIfAborted();
   const words = typeof command === "string" ? ["/bin/sh", "-c", command] : command;
-  const files = `${FOLDER}/${randomBytes(6).toString("hex")}`;
   const environment = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
+  const input = stdin === undefined ? undefined : Buffer.from(stdin as Uint8Array);
 
-  // 1. The files, then the command.
-  if (options.stdin !== undefined) await agent.writeFile(`${files}.in`, options.stdin);
-  const [out, err, status] = await Promise.all(
-    ["out", "err", "status"].map((name) => agent.open(`${files}.${name}`, "w+")),
-  );
-  if (out === undefined || err === undefined || status === undefined) throw new Error("three files give three handles");
-  const stdout = new Output(agent, out, `${files}.out`, options.onStdout);
-  const stderr = new Output(agent, err, `${files}.err`, options.onStderr);
-  try {
-    const arg = ["-c", wrapper, "osmod", files, String(environment.length), ...environment, ...words];
-    const { pid } = (await agent.call("guest-exec", { path: "/bin/sh", arg })) as { pid: number };
-    const running = new Running(agent, files, pid, status);
+  // 1. Where it writes, then the command.
+  const slot = await slots.take();
+  const { files, stdout, stderr } = slot;
+  stdout.listen(options.onStdout);
+  stderr.listen(options.onStderr);
+  const large = input !== undefined && input.length > SMALL_INPUT;
+  if (large) await agent.writeFile(`${files}.in`, input);
+  const from = input === undefined ? "/dev/null" : large ? `${files}.in` : "-";
+  const arg = ["-c", wrapper, "osmod", files, String(environment.length), from, ...environment, ...words];
+  const pid = await slots.start(arg, from === "-" ? input : undefined);
+  const running = new Running(agent, files, pid, slot.status);
 
-    // 2. Read until it has ended.
-    const deadline = timeoutSeconds === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutSeconds * 1000;
-    let pause = FASTEST_POLL_MS;
-    for (;;) {
-      // Asked together, answered in this order: when the code is there, all that the command said can be read.
-      const [exitCode, some, other] = await Promise.all([running.exitCode(), stdout.read(), stderr.read()]);
-      if (exitCode !== undefined) {
-        await Promise.all([stdout.drain(), stderr.drain()]);
-        return { exitCode, stdout: stdout.collected(), stderr: stderr.collected() };
-      }
-      if (signal?.aborted === true || Date.now() > deadline) {
-        await running.kill();
-        if (signal?.aborted === true) throw signal.reason;
-        await Promise.all([stdout.drain(), stderr.drain()]);
-        timedOut(words, timeoutSeconds ?? 0, stdout.tail(), stderr.tail());
-      }
-      await running.throttle(Math.max(await stdout.behind(), await stderr.behind()));
-      pause = some || other ? FASTEST_POLL_MS : Math.min(SLOWEST_POLL_MS, pause * 1.5);
-      if (!stdout.more && !stderr.more) await wait(Math.min(pause, deadline - Date.now() + 1), signal);
+  // 2. Read until it has ended.
+  const began = Date.now();
+  const deadline = timeoutSeconds === undefined ? Number.POSITIVE_INFINITY : began + timeoutSeconds * 1000;
+  const streams = options.onStdout !== undefined || options.onStderr !== undefined;
+  let readAt = began;
+  for (;;) {
+    const exitCode = await running.exitCode();
+    if (exitCode !== undefined) {
+      await Promise.all([stdout.drain(), stderr.drain()]);
+      slots.giveBack(slot, running.reusable);
+      return { exitCode, stdout: stdout.collected(), stderr: stderr.collected() };
     }
-  } finally {
-    afterwards(cleanUp(agent, files, [out, err, status]));
+    if (signal?.aborted === true || Date.now() > deadline) {
+      await running.kill();
+      if (signal?.aborted !== true) await Promise.all([stdout.drain(), stderr.drain()]);
+      slots.giveBack(slot, false);
+      if (signal?.aborted === true) throw signal.reason;
+      timedOut(words, timeoutSeconds ?? 0, stdout.tail(), stderr.tail());
+    }
+    if (streams || stdout.more || stderr.more || Date.now() - readAt >= SLOWEST_POLL_MS) {
+      readAt = Date.now();
+      await Promise.all([stdout.read(), stderr.read()]);
+      await running.throttle(Math.max(await stdout.behind(), await stderr.behind()));
+    }
+    const pause = Math.max(FASTEST_POLL_MS, Math.min(SLOWEST_POLL_MS, (Date.now() - began) * POLL_PART));
+    if (!stdout.more && !stderr.more) await wait(Math.min(pause, deadline - Date.now() + 1), signal);
   }
 }
 
-/** One of the two outputs. */
+/** The files that a command writes to. */
+interface Slot {
+  /** Their common beginning. */
+  readonly files: string;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly status: number;
+}
+
+/** The slots of a connection. */
+export class ExecSlots {
+  readonly #agent: Agent;
+  readonly #name = randomBytes(6).toString("hex");
+  #shell = [GUEST_SHELL, "sh"];
+  #free: Slot[] = [];
+  #made = 0;
+
+  constructor(agent: Agent) {
+    this.#agent = agent;
+  }
+
+  /** One that nobody else writes to. */
+  async take(): Promise<Slot> {
+    const slot = this.#free.pop();
+    if (slot !== undefined) {
+      try {
+        // A guest that was started anew knows nothing of it.
+        await this.#agent.read(slot.status, 1);
+        return slot;
+      } catch (error) {
+        if (!refused(error)) throw error;
+        this.forget();
+      }
+    }
+    const files = `${FOLDER}/${this.#name}-${this.#made++}`;
+    const open = (name: string) => this.#agent.open(`${files}.${name}`, "w+");
+    const [out, err, status] = await Promise.all([open("out"), open("err"), open("status")]);
+    return {
+      files,
+      stdout: new Output(this.#agent, out, `${files}.out`),
+      stderr: new Output(this.#agent, err, `${files}.err`),
+      status,
+    };
+  }
+
+  /** What is to become of a slot whose command has ended. */
+  giveBack(slot: Slot, reusable: boolean): void {
+    if (reusable) {
+      this.#free.push(slot);
+      return;
+    }
+    for (const handle of [slot.stdout.handle, slot.stderr.handle, slot.status]) {
+      void this.#agent.call("guest-file-close", { handle }).catch(() => {});
+    }
+  }
+
+  /** The guest is not the one in which they were made. */
+  forget(): void {
+    this.#free = [];
+  }
+
+  /** Start the shell around a command; answers its process. */
+  async start(arg: readonly string[], input: Buffer | undefined): Promise<number> {
+    const [path, ...applet] = this.#shell;
+    const data = input === undefined ? {} : { "input-data": input.toString("base64") };
+    try {
+      const reply = await this.#agent.call("guest-exec", { path, arg: [...applet, ...arg], ...data });
+      return (reply as { pid: number }).pid;
+    } catch (error) {
+      if (path === OTHER_SHELL || !refused(error)) throw error;
+      this.#shell = [OTHER_SHELL];
+      return this.start(arg, input);
+    }
+  }
+
+  /** Remove what commands have left in the guest. */
+  async clear(): Promise<void> {
+    if (this.#made === 0) return;
+    const script = `rm -f "$1"-*; read -r own < /proc/self/cgroup; rmdir "/sys/fs/cgroup\${own#0::}"/*/ 2> /dev/null; :`;
+    try {
+      const handles = this.#free.flatMap(({ stdout, stderr, status }) => [stdout.handle, stderr.handle, status]);
+      await Promise.all(handles.map((handle) => this.#agent.call("guest-file-close", { handle })));
+      await finished(this.#agent, await this.start(["-c", script, "osmod", `${FOLDER}/${this.#name}`], undefined));
+    } catch {
+      // A guest that is gone has nothing to clean up.
+    }
+  }
+}
+
+/** One of the two outputs of a command after another. */
 class Output {
   /** Whether the last read came back full, so that there is more at once. */
   more = false;
+  readonly handle: number;
   readonly #agent: Agent;
-  readonly #handle: number;
   readonly #path: string;
-  readonly #pass: ((bytes: Buffer) => void) | undefined;
-  readonly #chunks: Buffer[] = [];
+  #pass: ((bytes: Buffer) => void) | undefined;
+  #chunks: Buffer[] = [];
   #last: Buffer = Buffer.alloc(0);
   #read = 0;
   #givenBack = 0;
 
-  constructor(agent: Agent, handle: number, path: string, pass: ((bytes: Buffer) => void) | undefined) {
+  constructor(agent: Agent, handle: number, path: string) {
     this.#agent = agent;
-    this.#handle = handle;
+    this.handle = handle;
     this.#path = path;
+  }
+
+  /** From here on it is another command's. */
+  listen(pass: ((bytes: Buffer) => void) | undefined): void {
     this.#pass = pass;
+    this.#chunks = [];
+    this.#last = Buffer.alloc(0);
+    this.more = false;
   }
 
   /** Read once; true when there was something. */
   async read(): Promise<boolean> {
-    const { bytes, eof } = await this.#agent.read(this.#handle);
+    const { bytes, eof } = await this.#agent.read(this.handle);
     this.more = !eof;
     if (bytes.length === 0) return false;
     this.#read += bytes.length;
@@ -180,7 +306,7 @@ class Output {
   async behind(): Promise<number> {
     if (!this.more) return 0;
     const seek = async (offset: number, whence: string) =>
-      (await this.#agent.call("guest-file-seek", { handle: this.#handle, offset, whence })) as { position: number };
+      (await this.#agent.call("guest-file-seek", { handle: this.handle, offset, whence })) as { position: number };
     const [end] = await Promise.all([seek(0, "end"), seek(this.#read, "set")]);
     return end.position - this.#read;
   }
@@ -205,6 +331,7 @@ class Running {
   #asked = Date.now();
   #frozen = false;
   #over = false;
+  #alone = false;
 
   constructor(agent: Agent, files: string, pid: number, status: number) {
     this.#agent = agent;
@@ -213,17 +340,31 @@ class Running {
     this.#status = status;
   }
 
+  /** Whether nothing of the command is left that could still write. */
+  get reusable(): boolean {
+    return this.#alone && !this.#frozen;
+  }
+
   /** The exit code, once there is one. */
   async exitCode(): Promise<number | undefined> {
-    this.#text += (await this.#agent.read(this.#status, 16)).bytes.toString();
-    if (this.#text.endsWith("\n")) {
+    const code = await this.#written();
+    if (code !== undefined) {
       // The agent keeps what it knows of a process until it is asked for the end.
       void this.#ask().catch(() => {});
-      return Number(this.#text);
+      return code;
     }
     if (Date.now() - this.#asked < ASK_MS) return undefined;
     this.#asked = Date.now();
     return this.#ask();
+  }
+
+  /** What the wrapper has written down. */
+  async #written(): Promise<number | undefined> {
+    this.#text += (await this.#agent.read(this.#status, 16)).bytes.toString();
+    if (!this.#text.endsWith("\n")) return undefined;
+    const [code, left] = this.#text.split(" ").map(Number);
+    this.#alone = left === 0;
+    return code;
   }
 
   async #ask(): Promise<number | undefined> {
@@ -237,8 +378,8 @@ class Running {
     if (!reply.exited) return undefined;
     // The wrapper ends with 0 when it has written down how the command ended.
     if (reply.exitcode === 0) {
-      this.#text += (await this.#agent.read(this.#status, 16)).bytes.toString();
-      if (this.#text.endsWith("\n")) return Number(this.#text);
+      const code = await this.#written();
+      if (code !== undefined) return code;
     }
     return reply.exitcode ?? SIGNALLED + (reply.signal ?? 0);
   }
@@ -266,20 +407,9 @@ class Running {
       await this.#agent.writeFile(`${group}/${file}`, text);
       return true;
     } catch (error) {
-      if (error instanceof ProblemError && error.has("guest-agent-refused")) return false;
+      if (refused(error)) return false;
       throw error;
     }
-  }
-}
-
-/** Nothing of a command is left: its files, its group, and groups of former ones whose last process has ended since. */
-async function cleanUp(agent: Agent, files: string, handles: readonly number[]): Promise<void> {
-  try {
-    await Promise.all(handles.map((handle) => agent.call("guest-file-close", { handle })));
-    const script = `rm -f "$1".*; read -r own < /proc/self/cgroup; rmdir "/sys/fs/cgroup\${own#0::}"/*/ 2> /dev/null; :`;
-    await runQuietly(agent, "/bin/sh", ["-c", script, "osmod", files]);
-  } catch {
-    // A guest that is gone has nothing to clean up.
   }
 }
 
@@ -287,14 +417,22 @@ async function cleanUp(agent: Agent, files: string, handles: readonly number[]):
 async function runQuietly(agent: Agent, path: string, arg: readonly string[]): Promise<void> {
   try {
     const { pid } = (await agent.call("guest-exec", { path, arg })) as { pid: number };
-    for (let pause = FASTEST_POLL_MS; ; pause = Math.min(SLOWEST_POLL_MS, pause * 2)) {
-      await sleep(pause);
-      const { exited } = (await agent.call("guest-exec-status", { pid })) as { exited: boolean };
-      if (exited) return;
-    }
+    await finished(agent, pid);
   } catch (error) {
-    if (!(error instanceof ProblemError && error.has("guest-agent-refused"))) throw error;
+    if (!refused(error)) throw error;
   }
+}
+
+async function finished(agent: Agent, pid: number): Promise<void> {
+  for (let pause = FASTEST_POLL_MS; ; pause = Math.min(SLOWEST_POLL_MS, pause * 2)) {
+    await sleep(pause);
+    const { exited } = (await agent.call("guest-exec-status", { pid })) as { exited: boolean };
+    if (exited) return;
+  }
+}
+
+function refused(error: unknown): boolean {
+  return error instanceof ProblemError && error.has("guest-agent-refused");
 }
 
 async function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {

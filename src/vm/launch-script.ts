@@ -25,7 +25,15 @@ import {
 } from "./networks.ts";
 import { shareEscapes, shareStart } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
-import { printQuoted, renderShell, renderShellWord, shellQuote, type Template, word } from "./template.ts";
+import {
+  escapeCommas,
+  printQuoted,
+  renderShell,
+  renderShellWord,
+  shellQuote,
+  type Template,
+  word,
+} from "./template.ts";
 import { endTpm, tpmStart } from "./tpm.ts";
 import { confines, wireOf } from "./transports/index.ts";
 import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
@@ -102,7 +110,7 @@ ${runtimeDirectory}
 ${driveMake(spec)}${firmwarePaths(spec)}${firmwareMake(spec)}${keepStore}
 ${confines(spec) ? startShare : 'mkdir -m 0700 "$runtime/log"'}
 ${wireOf(spec).smb ? startView(spec) : ""}
-${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}${tpmStart(spec)}
+${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}${tpmStart(spec)}${wireOf(spec).smb ? awaitView : ""}
 ${environment}
 ${run(spec, pinned)}
 `;
@@ -159,7 +167,8 @@ while [ $# -gt 0 ]; do
     --credential)
       case \${2:-} in ?*=?*) ;; *) die "--credential takes NAME=FILE" "for example: --credential db.password=./secrets/db" ;; esac
       check_credential "\${2%%=*}" "\${2#*=}"
-      set -- "$@" -fw_cfg "name=${credentialPrefix}\${2%%=*},file=$(printf %s "\${2#*=}" | sed 's/,/,,/g')"
+      ${escapeCommas("file", "${2#*=}")}
+      set -- "$@" -fw_cfg "name=${credentialPrefix}\${2%%=*},file=$file_escaped"
       shift 2 ;;
     --) shift; break ;;
     *) break ;;
@@ -316,6 +325,7 @@ fi
 const portsInUse = `
 read -r first_port 2> /dev/null < /proc/sys/net/ipv4/ip_unprivileged_port_start || first_port=1024
 [ "$(id -u)" != 0 ] || first_port=0
+listeners=$(cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | awk '$4 == "0A" { print $2 }')
 for forward in $host_forwards; do
   rest=\${forward#*:}
   address=\${rest%%:*} port=\${rest#*:}
@@ -323,12 +333,17 @@ for forward in $host_forwards; do
   case $port in '' | *[!0-9]*) continue ;; esac
   [ "$port" -ge "$first_port" ] || die "port $port of this host is root's, and cannot be forwarded to the guest by an ordinary user" "choose a port from $first_port on: virtualisation.forwardPorts, QEMU_OPTS or QEMU_NET_OPTS"
   case $forward in tcp:* | :*) ;; *) continue ;; esac
-  listening=$(cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | awk -v port="$(printf %04X "$port")" -v address="$address" '
-    BEGIN { n = split(address, part, "."); if (n == 4) wanted = sprintf("%02X%02X%02X%02X", part[4], part[3], part[2], part[1]) }
-    $4 == "0A" && split($2, at, ":") == 2 && at[2] == port {
-      if (wanted == "" || wanted == "00000000" || at[1] == wanted || at[1] ~ /^0+$/) { print "yes"; exit }
-    }')
-  [ -z "$listening" ] || die "port $port of this host is in use already, and cannot be forwarded to the guest" "end the program that listens there, or choose another port: virtualisation.forwardPorts, QEMU_OPTS or QEMU_NET_OPTS"
+  # As the kernel writes them: an address of its own, or any; the port. All in hexadecimal digits.
+  case $address in
+    '' | 0.0.0.0) wanted='*' ;;
+    *.*.*.*) wanted=$(IFS=.; set -- $address; printf %02X%02X%02X%02X "$4" "$3" "$2" "$1") ;;
+    *) wanted='*' ;;
+  esac
+  at=$(printf %04X "$port")
+  for listener in $listeners; do
+    case $listener in $wanted:$at | 00000000:$at | 00000000000000000000000000000000:$at) ;; *) continue ;; esac
+    die "port $port of this host is in use already, and cannot be forwarded to the guest" "end the program that listens there, or choose another port: virtualisation.forwardPorts, QEMU_OPTS or QEMU_NET_OPTS"
+  done
 done
 `;
 
@@ -479,12 +494,15 @@ ${renderShell([
 ])}  exec "$@" "$busybox" sh "$share/view.sh" "$root" "$runtime" > "$runtime/view.ready" 2> "$runtime/view.log" < /dev/null ${RUNTIME_FD}>&- ${DISK_FD}>&-
 } &
 view=$!
+`;
+
+/** The view is put together while the rest is started; QEMU's start is what needs it. */
+const awaitView = `
 read -r ready < "$runtime/view.ready"
 [ "$ready" = ready ] || die "the store cannot be shown to the guest: $(cat "$runtime/view.log")" "look whether this host lets programs make user and mount namespaces"
 `;
 
-const escapedVariables = `  disk_escaped=$(printf %s "$disk" | sed 's/,/,,/g')
-  root_escaped=$(printf %s "$root" | sed 's/,/,,/g')
+const escapedVariables = `  ${escapeCommas("disk")} ${escapeCommas("root")}
   runtime_escaped=$runtime diskFormat_escaped=$diskFormat`;
 
 const run = (spec: MachineSpec, argv: Template) => `

@@ -17,7 +17,7 @@ import { mkOption, t } from "../lib/index.ts";
 import { fail } from "../problems/index.ts";
 import { qemuOption, repeated } from "./qemu-option.ts";
 import type { ForwardPort, Lan, MachineSpec } from "./spec.ts";
-import { type Hole, printQuoted, renderShell, type Template, type Word, word } from "./template.ts";
+import { escapeCommas, type Hole, printQuoted, renderShell, type Template, type Word, word } from "./template.ts";
 import { treeProgram } from "./tree-program.ts";
 
 const guestAddress = "10.0.2.15";
@@ -252,10 +252,7 @@ case $vlan${number} in /* | '') ;; *) vlan${number}=$(pwd -P)/$vlan${number} ;; 
 /** Shell code, run when `$runtime` is known, for what {@link networkArgv} fills in. Without a switch the cable leads nowhere. */
 export function lanEscapes({ lans }: MachineSpec): string {
   return lans
-    .map(
-      ({ number }) =>
-        `  vlan${number}_escaped=$(printf %s "\${vlan${number}:-$runtime/no-vlan-${number}}" | sed 's/,/,,/g')\n`,
-    )
+    .map(({ number }) => `  ${escapeCommas(`vlan${number}`, `\${vlan${number}:-$runtime/no-vlan-${number}}`)}\n`)
     .join("");
 }
 

@@ -39,11 +39,33 @@ import { treeProgram } from "./tree-program.ts";
 /** QEMU's arguments with which a machine waits for a memory instead of booting. */
 export const awaitMemory: readonly string[] = ["-incoming", "defer"];
 
+/**
+ * QEMU's arguments with which a guest's main memory is a file. What the guest of the saved start writes is in the file; those that go
+ * on from it see the file as it is, and what they write is their own: nothing is read before it is needed, and nothing is there twice. No
+ * arguments where somebody else says how much memory there is: it is then read and written as a whole.
+ */
+export function memoryFile(
+  file: string,
+  mebibytes: number,
+  writes: "shared" | "own",
+  { args = [], env = process.env }: Pick<ResumeInputs, "args" | "env">,
+): readonly string[] {
+  if ([...args, ...(env["QEMU_OPTS"] ?? "").split(/\s+/)].some((word) => /^-(m|object|machine)$/.test(word))) return [];
+  const share = writes === "shared" ? "on" : "off";
+  return [
+    "-object",
+    // The name that QEMU itself gives it: what is put to sleep later is woken without the file.
+    `memory-backend-file,id=pc.ram,size=${mebibytes}M,mem-path=${file.replaceAll(",", ",,")},share=${share}`,
+    "-machine",
+    "memory-backend=pc.ram",
+  ];
+}
+
 /** Changed when memories that were saved before would no longer be right. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /**
- * Stop a machine and write its memory to a file. Afterwards it must not go on; end it with QMP's `quit`.
+ * Stop a machine and write its memory to a file, but for what {@link memoryFile} keeps. Afterwards it must not go on; end it with QMP's `quit`.
  * Problem: `vm-not-saved`.
  */
 export async function saveMemory(qmp: QmpClient, file: string): Promise<void> {
@@ -58,7 +80,8 @@ export async function loadMemory(qmp: QmpClient, file: string): Promise<void> {
 }
 
 async function migration(qmp: QmpClient, command: "migrate" | "migrate-incoming", file: string): Promise<void> {
-  await qmp.command("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] });
+  const capabilities = ["events", "x-ignore-shared"].map((capability) => ({ capability, state: true }));
+  await qmp.command("migrate-set-capabilities", { capabilities });
   const outcome = new Promise<string>((resolve) => {
     const end = qmp.onEvent(({ event, data }) => {
       const status = (data as { status?: string } | undefined)?.status;
@@ -115,7 +138,10 @@ function processor(): string {
 /** A memory that was saved when its machine had just come up, and the disk that belongs to it; both are only read. */
 export interface SavedStart {
   readonly disk: string;
+  /** The state of processors and devices. */
   readonly memory: string;
+  /** The main memory ({@link memoryFile}). */
+  readonly ram: string;
   /** What the serial console had shown until then. */
   readonly console: string;
 }
@@ -137,6 +163,7 @@ export async function startFor(
   const start = (at: string): SavedStart => ({
     disk: join(at, "disk.qcow2"),
     memory: join(at, "memory"),
+    ram: join(at, "ram"),
     console: join(at, "console"),
   });
   if (existsSync(directory)) {

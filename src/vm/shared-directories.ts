@@ -9,7 +9,7 @@ import { mkOption, t } from "../lib/index.ts";
 import { fail } from "../problems/index.ts";
 import type { MachineSpec, SharedDirectory } from "./spec.ts";
 import { storeMountOptions, storeShare } from "./store-share.ts";
-import { shellQuote } from "./template.ts";
+import { escapeCommas, shellQuote } from "./template.ts";
 import type { StoreMount, TransportName } from "./transports/index.ts";
 import { ninepShareOptions } from "./transports/ninep.ts";
 
@@ -149,7 +149,7 @@ ${lines.join("")}`;
 
 /** Shell code for what is filled in within QEMU's options. */
 export function shareEscapes({ sharedDirectories: shares }: MachineSpec): string {
-  return shares.map((_, i) => `  share${i}_escaped=$(printf %s "$share${i}" | sed 's/,/,,/g')\n`).join("");
+  return shares.map((_, i) => `  ${escapeCommas(`share${i}`)}\n`).join("");
 }
 
 /** Shell code of `share.sh`: adds the shared directories to what the server sees. */

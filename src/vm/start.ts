@@ -19,12 +19,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fail, ProblemError } from "../problems/index.ts";
 import { type StartVmOptions, startVm, type Vm } from "./control.ts";
 import { GuestAgent } from "./guest-agent.ts";
+import { GUEST_SHELL } from "./guest-exec.ts";
 import { launcherAt, programOf } from "./launcher-path.ts";
 import { type BackgroundOptions, gone, launcherOf, type NamedVm, startInBackground } from "./named.ts";
 import { QmpClient } from "./qmp.ts";
 import {
   awaitMemory,
   loadMemory,
+  memoryFile,
   overlayDisk,
   type ResumeInputs,
   type SavedStart,
@@ -73,8 +75,9 @@ export async function startTransient(options: TransientOptions): Promise<UpVm> {
         agent,
         resumed,
         async [Symbol.asyncDispose]() {
-          await agent.close();
+          // Nothing need be cleaned up in a machine that ends.
           await vm.stop();
+          await agent.close();
         },
       };
     } catch (error) {
@@ -141,10 +144,12 @@ export async function startResumed(
   disk: string,
 ): Promise<Vm> {
   const launcher = launcherAt(options.launcher);
-  const start = await startFor(inputsOf(launcher, options), (draft) => bootAndSave(options, draft));
-  if (specOf(launcher).disk !== null) await overlayDisk(launcher, start.disk, disk);
+  const inputs = inputsOf(launcher, options);
+  const start = await startFor(inputs, (draft) => bootAndSave(options, draft, inputs));
+  const spec = specOf(launcher);
+  if (spec.disk !== null) await overlayDisk(launcher, start.disk, disk);
   const env = { ...options.env, OSMOD_DISK_IMAGE: disk };
-  const args = [...(options.args ?? []), ...awaitMemory];
+  const args = [...(options.args ?? []), ...awaitMemory, ...memoryFile(start.ram, spec.memory, "own", inputs)];
   const vm = await startVm({ ...options, env, args, consoleBefore: readFileSync(start.console, "utf8") });
   try {
     await withQmp(vm.runtime, (qmp) => loadMemory(qmp, start.memory));
@@ -159,8 +164,10 @@ export async function startResumed(
 async function bootAndSave(
   options: StartVmOptions & { readonly signal?: AbortSignal },
   draft: SavedStart,
+  inputs: ResumeInputs,
 ): Promise<void> {
-  const vm = await startVm({ ...options, env: { ...options.env, OSMOD_DISK_IMAGE: draft.disk } });
+  const args = [...(options.args ?? []), ...memoryFile(draft.ram, specOf(inputs.launcher).memory, "shared", inputs)];
+  const vm = await startVm({ ...options, args, env: { ...options.env, OSMOD_DISK_IMAGE: draft.disk } });
   try {
     const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
     await waitUntilUp(agent, options.signal);
@@ -187,15 +194,19 @@ export async function waitUntilUp(agent: GuestAgent, signal?: AbortSignal): Prom
  * anew. One that is not the machine that was saved gets a machine id and host keys of its own as well.
  */
 export async function putRight(agent: GuestAgent, identity: "same" | "new"): Promise<void> {
-  const script = (): string =>
-    [
+  const script = (): string => {
+    const now = Date.now() / 1000;
+    return [
       "set -e",
-      `date -u -s @${(Date.now() / 1000).toFixed(3)} > /dev/null`,
+      "read -r before _ < /proc/uptime",
+      // The shell's own program knows whole seconds only; the rest follows.
+      `date -u -s @${Math.floor(now)} > /dev/null`,
       "cat > /dev/urandom",
       ...(identity === "new" ? newIdentity : []),
-      // Leases, and whatever else takes its time, need not be waited for.
-      `(${[...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
+      // Leases, and whatever else takes its time, need not be waited for, and shall not be in the way of the first command.
+      `(${["sleep 1", exactTime(now), ...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
     ].join("\n");
+  };
 
   for (let left = STORE_TRIES; ; left--) {
     const outcome = await attempt(agent, script());
@@ -212,22 +223,31 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
   }
 }
 
+/** What a shell says of a program that is not there. */
+const NOT_FOUND = 127;
 const STORE_TRIES = 600;
 const STORE_PAUSE_MS = 50;
 
 /**
- * Run a script that may be run again; `undefined` when all went well, else what was said. While the guest connects to the
- * store anew, programs cannot be read: "Resource temporarily unavailable".
+ * Run a script that may be run again; `undefined` when all went well, else what was said. It is run by the shell that lies in the guest's memory,
+ * with programs of its own. While the guest connects to the store anew, others cannot be read: "Resource temporarily unavailable".
  */
 async function attempt(agent: GuestAgent, script: string): Promise<string | undefined> {
   try {
-    const { exitCode, stderr } = await agent.exec(script, { stdin: randomBytes(256) });
+    const stdin = randomBytes(256);
+    const result = await agent.exec([GUEST_SHELL, "sh", "-c", script], { stdin });
+    // A machine that was put to sleep by another version may not have it.
+    const { exitCode, stderr } = result.exitCode === NOT_FOUND ? await agent.exec(script, { stdin }) : result;
     return exitCode === 0 ? undefined : stderr.toString();
   } catch (error) {
     if (error instanceof ProblemError && error.has("guest-agent-refused")) return error.message;
     throw error;
   }
 }
+
+/** Set the clock to a time that it was when `$before` was read. */
+const exactTime = (seconds: number): string =>
+  `read -r after _ < /proc/uptime; /bin/date -u -s "@$(awk "BEGIN { printf \\"%.3f\\", ${seconds.toFixed(3)} + $after - $before }")"`;
 
 const newIdentity = [
   "old=$(cat /etc/machine-id) new=$(tr -d - < /proc/sys/kernel/random/uuid)",
@@ -268,20 +288,23 @@ export async function startNamed(
   const diskOf = () => (spec.disk === null ? null : vm.disk);
   let memory = sleepOf(vm.saved, diskOf(), inputs);
   let identity: "same" | "new" = "same";
+  let ram: readonly string[] = [];
   if (memory === undefined && (spec.disk === null || !existsSync(vm.disk))) {
     const start = await startFor(inputs, (draft) =>
       bootAndSave(
         { launcher: programOf(launcher), ...options, env: { ...options.env, OSMOD_VM_NAME: vm.name } },
         draft,
+        inputs,
       ),
     );
     if (spec.disk !== null) copyWhole(start.disk, vm.disk);
     [memory, identity] = [start.memory, "new"];
+    ram = memoryFile(start.ram, spec.memory, "own", inputs);
   }
   if (memory === undefined) return { running: await startInBackground(vm, options), how: "booting" };
   const running = await startInBackground(vm, {
     ...options,
-    args: [...(options.args ?? []), ...awaitMemory],
+    args: [...(options.args ?? []), ...awaitMemory, ...ram],
     // The memory is of this launcher's machine, whatever the next start begins with, and of all that it was switched to.
     env: { ...options.env, OSMOD_VM_GENERATION: "own", ...moreStorePaths(vm) },
   });

@@ -41,7 +41,20 @@ show() {
       mount -o bind "$from" "$at" ;;
   esac
 }
-while read -r kind path target; do show "$kind" "$path" "$target" || exit 1; done < "$runtime/store-paths"
+# Each process takes a millisecond or two, so all directories are made by one and all paths bound by another.
+set --
+: > "$runtime/view.table"
+while read -r kind path target; do
+  from=$source/\${path#/nix/store/} at=$view/\${path#/nix/store/}
+  case $kind in
+    link) ln -s "$target" "$at" || exit 1 ;;
+    path)
+      if [ -d "$from" ]; then set -- "$@" "$at"; else : > "$at"; fi
+      echo "$from $at none bind 0 0" ;;
+  esac
+done < "$runtime/store-paths" > "$runtime/view.table"
+[ $# -eq 0 ] || mkdir "$@" || exit 1
+mount -a -T "$runtime/view.table" || exit 1
 exec 7<> "$runtime/view.fifo"
 echo $$ > "$runtime/view.pid"
 echo ready

@@ -136,5 +136,10 @@ export function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Shell code that prints `$argument` as a quoted word and a blank. */
-export const printQuoted = `printf "'%s' " "$(printf %s "$argument" | sed "s/'/'\\\\\\\\''/g")"`;
+/** Shell code that prints `$argument` as a quoted word and a blank; without a quote in it no process is started. */
+export const printQuoted = `case $argument in *\\'*) printf "'%s' " "$(printf %s "$argument" | sed "s/'/'\\\\\\\\''/g")" ;; *) printf "'%s' " "$argument" ;; esac`;
+
+/** Shell code (busybox') that sets `<name>_escaped` from `$<name>`, or another text: with each comma doubled. */
+export function escapeCommas(name: string, text = `$${name}`): string {
+  return `${name}_escaped=${text} ${name}_escaped=\${${name}_escaped//,/,,}`;
+}

@@ -14,6 +14,7 @@ interface Arguments {
   readonly mode: string;
   readonly count?: number;
   readonly "buf-b64": string;
+  readonly "input-data"?: string;
   readonly offset: number;
   readonly whence: string;
   readonly arg: readonly string[];
@@ -162,10 +163,11 @@ export class FakeAgent {
           path,
           args.arg.map((word) => this.#inside(word)),
           {
-            stdio: "ignore",
+            stdio: ["pipe", "ignore", "ignore"],
             cwd: this.#directory,
           },
         );
+        child.stdin.on("error", () => {}).end(Buffer.from(args["input-data"] ?? "", "base64"));
         const pid = child.pid ?? 0;
         child.on("error", () => {});
         if (pid === 0) throw new Error(`Failed to execute child process ${path}`);

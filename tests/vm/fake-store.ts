@@ -1,6 +1,7 @@
 /**
  * A store with a launcher in it whose programs are stand-ins: QEMU writes down its arguments and waits, qemu-img makes
- * a header. The scripts themselves are the real ones, run by this host's `/bin/sh`; flock and setpriv are this host's.
+ * a header. The scripts themselves are the real ones, run by this host's bash, which has the substitutions that busybox' shell has; flock
+ * and setpriv are this host's.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -113,7 +114,7 @@ export function finish(child: ChildProcess): Promise<Finished> {
 
 const busyboxScript = `#!/bin/sh
 applet=$1; shift
-case $applet in sh) exec /bin/sh "$@" ;; *) exec "$applet" "$@" ;; esac
+case $applet in sh) exec bash --posix "$@" ;; *) exec "$applet" "$@" ;; esac
 `;
 
 const linkerScript = `#!/bin/sh

@@ -569,7 +569,9 @@ describe("its own options", () => {
   it("--print-command starts nothing and makes nothing", async () => {
     const { code, stdout } = await store.run(["--print-command", "-m", "it's 2"], { QEMU_KERNEL_PARAMS: "quiet a=b" });
     expect(code).toBe(0);
-    expect(stdout).toContain("console=ttyS0 nokaslr mitigations=off no_timer_check tsc=reliable quiet a=b'");
+    expect(stdout).toContain("console=ttyS0 nokaslr mitigations=off no_timer_check tsc=reliable ");
+    expect(stdout).toContain(" systemd.tty.rows.ttyS0=24 systemd.tty.columns.ttyS0=80 ");
+    expect(stdout).toContain(" quiet a=b'");
     expect(stdout.trimEnd()).toMatch(/-m 'it'\\''s 2'$/);
     expect(readdirSync(store.work)).toEqual([]);
   });

@@ -31,8 +31,13 @@ export const options = declareOptions({
 /** The name of the port, which every host program knows. */
 const portName = "org.qemu.guest_agent.0";
 
-/** The command that finds the port and becomes the agent; a dollar is doubled for systemd. */
-const start = `for port in /sys/class/virtio-ports/*; do \
+/**
+ * The command that finds the port and becomes the agent; a dollar is doubled for systemd. The shell around the host's commands is put into
+ * memory: a machine that goes on from a saved start has it before it has its store.
+ */
+const start = (
+  busybox: string,
+): string => `cp ${busybox} /run/osmod-exec/busybox; for port in /sys/class/virtio-ports/*; do \
 if read -r name < $$port/name && [ "$$name" = ${portName} ]; then exec /usr/sbin/qemu-ga --path=/dev/$\${port##*/}; fi; \
 done; echo "there is no port ${portName}"; exit 1`;
 
@@ -41,8 +46,9 @@ export default defineModule<Std>({
   key: "virtualisation/qemu-guest-agent",
   options,
   defaults: ({ pkgs }) => define({ services: { qemuGuest: { package: () => pkgs["qemu-guest-agent"]! } } }),
-  config: ({ config }) => {
+  config: ({ config, pkgs }) => {
     const cfg = config.services.qemuGuest;
+    const busybox = () => `${pkgs.staticBusybox}/bin/busybox`;
     return mkIf(() => cfg.enable, {
       environment: { systemPackages: () => [cfg.package] },
       boot: { kernelModules: ["virtio_console"] },
@@ -57,7 +63,7 @@ export default defineModule<Std>({
             restartIfChanged: false,
             environment: { HOME: "/root", USER: "root", LOGNAME: "root" },
             serviceConfig: {
-              ExecStart: `/bin/sh -c '${start}'`,
+              ExecStart: () => `${busybox()} sh -c '${start(busybox())}'`,
               Restart: "always",
               RestartSec: 0,
               WorkingDirectory: "-/root",
