@@ -20,6 +20,7 @@ import {
   freeForwards,
   lanChoice,
   lanEscapes,
+  passtAwait,
   passtStart,
   writeForwards,
 } from "./networks.ts";
@@ -89,6 +90,15 @@ die() {
   [ -z "$2" ] || printf '  fix: %s\\n' "$2" >&2
   exit 1
 }
+# await_socket SOCKET PROCESS WHAT LOG FIX: until a program that was started listens
+await_socket() {
+  tries=500
+  while [ ! -S "$1" ]; do
+    tries=$((tries - 1))
+    { [ $tries -gt 0 ] && kill -0 "$2" 2> /dev/null; } || die "$3 did not start: $(cat "$4")" "$5"
+    usleep 10000
+  done
+}
 ${toolFunction("qemu_img", tool("usr/bin/qemu-img"))}
 ${toolFunction("flock", tool("usr/bin/flock"))}
 ${toolFunction("bwrap", tool("usr/bin/bwrap"))}
@@ -110,7 +120,9 @@ ${runtimeDirectory}
 ${driveMake(spec)}${firmwarePaths(spec)}${firmwareMake(spec)}${keepStore}
 ${confines(spec) ? startShare : 'mkdir -m 0700 "$runtime/log"'}
 ${wireOf(spec).smb ? startView(spec) : ""}
-${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}${tpmStart(spec)}${wireOf(spec).smb ? awaitView : ""}
+${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}${tpmStart(spec)}
+# All of these start at the same time; QEMU needs them.
+${confines(spec) ? awaitNamespaces : ""}${wireOf(spec).smb ? awaitView : ""}${passtAwait(spec)}
 ${environment}
 ${run(spec, pinned)}
 `;
@@ -470,20 +482,23 @@ done
 
 /** The share's server is started by QEMU; what can keep it from working is found out here, where it can be explained. */
 const startShare = `
-if ! message=$(bwrap --unshare-all --uid 1000 --gid 1000 --ro-bind "$busybox" /busybox -- /busybox true 2>&1); then
-  die "this host does not let programs make user namespaces, which confine the server of the store: $message" "allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, or kernel.apparmor_restrict_unprivileged_userns=0), or start the machine as root"
-fi
 mkdir -m 0700 "$runtime/log"
+bwrap --unshare-all --uid 1000 --gid 1000 --ro-bind "$busybox" /busybox -- /busybox true > "$runtime/log/namespaces" 2>&1 < /dev/null ${RUNTIME_FD}>&- ${DISK_FD}>&- &
+namespaces=$!
 ln -s "$share/share.sh" "$runtime/smbd"
 export OSMOD_SHARE_ROOT="$root" OSMOD_SHARE_DATA="$share" OSMOD_SHARE_RUNTIME="$runtime"
+`;
+
+const awaitNamespaces = `
+wait $namespaces || die "this host does not let programs make user namespaces, which confine the server of the store: $(cat "$runtime/log/namespaces")" "allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, or kernel.apparmor_restrict_unprivileged_userns=0), or start the machine as root"
 `;
 
 /** The process that shows the guest parts of the store (store-view.ts); it ends with this script, however that ends. */
 const startView = (spec: MachineSpec) => `
 mkdir "$runtime/view" "$runtime/view.source"
 mkfifo -m 0600 "$runtime/view.fifo" "$runtime/view.ready"
-# A machine that is resumed may have been switched before.
-cat "$share/store-paths" \${OSMOD_MORE_STORE_PATHS:+"$OSMOD_MORE_STORE_PATHS"} > "$runtime/store-paths"
+# A machine that is resumed may have been switched before; most of what it saw then is there anyhow.
+awk '!seen[$2]++' "$share/store-paths" \${OSMOD_MORE_STORE_PATHS:+"$OSMOD_MORE_STORE_PATHS"} > "$runtime/store-paths"
 {
   set --
 ${renderShell([
@@ -496,7 +511,6 @@ ${renderShell([
 view=$!
 `;
 
-/** The view is put together while the rest is started; QEMU's start is what needs it. */
 const awaitView = `
 read -r ready < "$runtime/view.ready"
 [ "$ready" = ready ] || die "the store cannot be shown to the guest: $(cat "$runtime/view.log")" "look whether this host lets programs make user and mount namespaces"

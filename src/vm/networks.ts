@@ -314,11 +314,12 @@ ${renderShell(words)}  # The host's own address leads to nothing, the guest's, a
 ${renderShell(socat)}  exec "$@"
 ) 4>&2 < /dev/null > "$runtime/log/passt" 2>&1 8>&- 9>&- &
 passt=$!
-tries=500
-while [ ! -S "$runtime/passt" ]; do
-  tries=$((tries - 1))
-  { [ $tries -gt 0 ] && kill -0 $passt 2> /dev/null; } || die "socat, which starts the guest's network, did not start: $(cat "$runtime/log/passt")" "set virtualisation.qemu.networkBackend to slirp, or restrictNetwork"
-  usleep 10000
-done
+`;
+}
+
+/** Shell code that waits until QEMU can connect to passt. */
+export function passtAwait(spec: MachineSpec): string {
+  if (!usesPasst(spec)) return "";
+  return `await_socket "$runtime/passt" $passt "socat, which starts the guest's network," "$runtime/log/passt" "set virtualisation.qemu.networkBackend to slirp, or restrictNetwork"
 `;
 }

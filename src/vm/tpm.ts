@@ -72,12 +72,7 @@ ${renderShell(confined(spec, device.tree, "/tpm"))}  set -- "$@" --bind "$tpmSta
   exec "$@" -- /usr/bin/swtpm socket --tpm2 --tpmstate dir=/state,mode=0600 --ctrl type=unixio,path=/tpm/tpm.ctrl,mode=0600${server}
 ) < /dev/null > "$runtime/log/swtpm" 2>&1 8>&- 9>&- &
 swtpm=$!
-tries=500
-while [ ! -S "$runtime/tpm/tpm.ctrl" ]; do
-  tries=$((tries - 1))
-  { [ $tries -gt 0 ] && kill -0 $swtpm 2> /dev/null; } || die "swtpm, which is the machine's TPM, did not start: $(cat "$runtime/log/swtpm")" "leave out virtualisation.tpm, or put $tpmState aside if it is damaged"
-  usleep 20000
-done
+await_socket "$runtime/tpm/tpm.ctrl" $swtpm "swtpm, which is the machine's TPM," "$runtime/log/swtpm" "leave out virtualisation.tpm, or put $tpmState aside if it is damaged"
 ${device.provisioning === null ? "" : provision(spec, device.provisioning)}`;
 }
 

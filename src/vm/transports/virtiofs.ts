@@ -69,15 +69,7 @@ export function virtiofsStart(spec: MachineSpec, tree: string | undefined): stri
   );
   return `
 mkdir -m 0700 "$runtime/fs"
-${[storeServer, ...shareServers].join("")}for tag in ${[spec.store.tag, ...spec.sharedDirectories.map((one) => one.tag)].join(" ")}; do
-  tries=500
-  while [ ! -S "$runtime/fs/$tag" ]; do
-    tries=$((tries - 1))
-    [ $tries -gt 0 ] || die "virtiofsd did not start: $(cat "$runtime/log/virtiofsd-$tag")" "choose another virtualisation.store.transport"
-    usleep 20000
-  done
-done
-`;
+${[storeServer, ...shareServers].join("")}`;
 
   /** One server in the background, without the launcher's locks. What it sees is put together in a shell of its own. */
   function server(tag: string, directory: string, binds: string, options: string): string {
@@ -87,6 +79,7 @@ ${renderShell(confinement)}  ${binds}
   ulimit -n "$(ulimit -Hn)"
   exec "$@" -- /usr/libexec/virtiofsd --socket-path /fs/${tag} --shared-dir ${directory} --sandbox none --rlimit-nofile 0 --log-level warn ${translate("squash-host", 0)} ${options}
 ) < /dev/null > "$runtime/log/virtiofsd-${tag}" 2>&1 8>&- 9>&- &
+await_socket "$runtime/fs/${tag}" $! virtiofsd "$runtime/log/virtiofsd-${tag}" "choose another virtualisation.store.transport"
 `;
   }
 }
