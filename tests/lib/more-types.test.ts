@@ -364,6 +364,34 @@ describe("types", () => {
   });
 });
 
+describe("a type with a further condition", () => {
+  const range = t.addCheck(
+    t.submodule({ from: mkOption({ type: t.int }), to: mkOption({ type: t.int, default: 9 }) }),
+    ({ from, to }) => from <= to,
+  );
+
+  it("asks each definition of a single value", () => {
+    const even = t.addCheck(t.int, (n) => n % 2 === 0);
+    expect(valueOf(even, 2)).toBe(2);
+    expect(codeOf(() => valueOf(even, 3))).toBe("definition-type");
+    expect(codeOf(() => valueOf(t.nullOr(even), 3))).toBe("definition-type");
+  });
+
+  it("asks the value where there are options inside, as a definition is only a part of it", () => {
+    expect(valueOf(range, { from: 1 }, { to: 2 })).toEqual({ from: 1, to: 2 });
+    expect(codeOf(() => valueOf(range, { from: 3 }, { to: 2 }))).toBe("definition-type");
+    expect(codeOf(() => valueOf(t.attrsOf(range), { x: { from: 10 } }))).toBe("definition-type");
+    expect(
+      codeOf(() =>
+        valueOf(
+          t.addCheck(t.listOf(range), (all) => all.length > 1),
+          [{ from: 1 }],
+        ),
+      ),
+    ).toBe("definition-type");
+  });
+});
+
 describe("a value that no type looks into", () => {
   const options = declareOptions({
     port: mkOption({ type: t.port, default: 80 }),

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/lib/index.ts";
 import { ProblemError, renderProblems } from "../../src/problems/index.ts";
@@ -6,6 +8,7 @@ import { brokenCalls } from "./fixtures/broken-calls.ts";
 import { brokenChanges } from "./fixtures/broken-changes.ts";
 import { brokenDeclarations } from "./fixtures/broken-declarations.ts";
 import { brokenModules } from "./fixtures/broken-modules.ts";
+import { brokenTypes } from "./fixtures/broken-types.ts";
 
 async function problemsOf(run: () => unknown): Promise<ProblemError> {
   try {
@@ -24,6 +27,7 @@ describe("what is wrong with a configuration", () => {
     ...brokenChanges,
     ...brokenDeclarations,
     ...brokenModules,
+    ...brokenTypes,
   })) {
     it(`is told as expected: ${name}`, async () => {
       const error = await problemsOf(run);
@@ -40,4 +44,19 @@ describe("what is wrong with a configuration", () => {
       if (code !== undefined) expect(error.has(code)).toBe(true);
     });
   }
+
+  it("has an expected text for every code", () => {
+    const codes = [...sources("src/lib").matchAll(/(?:\bcode: |\bcustom\(\s*)"([a-z-]+)"/g)].map(([, code]) => code);
+    const texts = sources("tests/lib/expected");
+    expect(codes.length).toBeGreaterThan(40);
+    expect(codes.filter((code) => !texts.includes(`[${code}]`))).toEqual([]);
+  });
 });
+
+/** All files below a directory. */
+function sources(directory: string): string {
+  return readdirSync(directory, { withFileTypes: true })
+    .map(({ name, parentPath }) => join(parentPath, name))
+    .map((path) => (/\.\w+$/.test(path) ? readFileSync(path, "utf8") : sources(path)))
+    .join("\n");
+}

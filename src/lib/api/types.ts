@@ -260,7 +260,9 @@ export const t = {
   /** One definition only, with a word about why. */
   unique: <T extends d.OptionType>(spec: { readonly message: string }, type: T): T =>
     as(scalar.unique(spec.message, inner(type))),
-  /** A type with a further condition. */
+  /**
+   * A type with a further condition, which each definition has to meet; where there are options inside, the value.
+   */
   addCheck: <T extends d.OptionType>(type: T, check: (value: d.Val<T>) => boolean): T =>
     as(scalar.addCheck(inner(type), check as (value: unknown) => boolean)),
 

@@ -60,6 +60,20 @@ export function definitionType(
   );
 }
 
+/** A definition of the right kind that does not meet the further condition of its type. */
+export function definitionRefused(loc: Loc | undefined, wanted: string, bad: readonly Shown[]): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "definition-type",
+      option,
+      message: `${option} takes ${article(wanted)} that meets a further condition, which this does not`,
+      sites: sites(bad),
+      fix: `give ${option} a value that passes the check in its type (t.addCheck).`,
+    }),
+  );
+}
+
 /** Wrappers nested in an order that merging cannot honour; the fix names the right one. */
 export function wrapperNesting(
   loc: Loc | undefined,
