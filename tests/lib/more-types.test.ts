@@ -20,11 +20,15 @@ import {
   mkAfter,
   mkBefore,
   mkDefault,
+  mkEach,
   mkForce,
   mkIf,
   mkMerge,
   mkOption,
   mkOptionType,
+  mkRemove,
+  mkTransform,
+  mkUnset,
   type OptionType,
   raw,
   t,
@@ -431,5 +435,37 @@ describe("a value that no type looks into", () => {
     const config = of(defineModule<typeof options>({ config: { set: { a: mkBefore(1), b: 2 } } }));
     expect(config.set["b"]).toBe(2);
     expect(codeOf(() => config.set["a"])).toBe("wrapper-nesting");
+    for (const wrapper of [mkUnset(), mkRemove(["a"] as never), mkTransform((x) => x), mkEach({})]) {
+      const inside = of(defineModule<typeof options>({ config: { loose: { list: [wrapper as never] } } }));
+      expect(codeOf(() => deep(inside.loose))).toBe("wrapper-nesting");
+    }
+  });
+
+  it("has members that may read each other, once each, and are told of when they read themselves or throw", () => {
+    let runs = 0;
+    for (const name of ["set", "loose"] as const) {
+      const config = of(
+        defineModule<typeof options>({
+          config: ({ config: own }) => {
+            const set = () => own[name] as { a: { c: number }; n: number; self: unknown };
+            const value = {
+              a: { b: () => set().a.c + 1, c: 1 },
+              n: () => ++runs,
+              m: () => set().n,
+              self: () => set().self,
+              thrower: () => {
+                throw new Error("no");
+              },
+            };
+            return define({ [name]: value });
+          },
+        }),
+      )[name] as Record<string, unknown>;
+      expect(deep(config["a"])).toEqual({ b: 2, c: 1 });
+      expect([config["n"], config["m"], config["n"]]).toEqual([runs, runs, runs]);
+      expect(codeOf(() => config["self"])).toBe("infinite-recursion");
+      expect(codeOf(() => config["thrower"])).toBe("evaluation-threw");
+    }
+    expect(runs).toBe(2);
   });
 });

@@ -25,10 +25,11 @@ export function mergeSurvivors(at: At, type: Type, survivors: Survivors, from: U
   return changes.length === 0 ? value : applyChanges(at, type, value, changes);
 }
 
-function mergeUnchanged(at: At, type: Type, { defs, priority }: Survivors, from: Undefined): unknown {
+function mergeUnchanged(at: At, type: Type, { defs, priority, changes }: Survivors, from: Undefined): unknown {
   if (defs.length === 0) {
     if (type.emptyValue !== undefined) return type.emptyValue(at);
-    throw optionUndefined(at.loc, from.schema?.origins ?? [], from.raw.length, priority !== priorities.none);
+    const other = priority !== priorities.none ? "unset" : changes.length > 0 ? "changed" : undefined;
+    throw optionUndefined(at.loc, from.schema?.origins ?? [], from.raw.length, other);
   }
   const bad = type.misfits(defs);
   if (bad.length > 0) throw misfit(at, type, bad);

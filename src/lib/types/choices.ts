@@ -14,13 +14,13 @@ import {
   type At,
   combineTypes,
   type DocumentedDeclaration,
-  isPrimitive,
   makeType,
   mergeOne,
   noCombination,
   phrase,
   type Type,
 } from "../core/type.ts";
+import { given } from "./settle.ts";
 
 /** `null`, or a value of a type. */
 export function nullOr(element: Type): Type {
@@ -269,7 +269,7 @@ function mergeTag(at: At, tag: string, decl: OptionDecl, defs: readonly Def[]): 
   if (decl.apply === undefined) return Object.freeze(merged);
   const { apply } = decl;
   const applied = {};
-  rawMember(applied, tag, loc, at.context, computed, [
+  rawMember(applied, tag, loc, at.context, given, [
     childDef(own[0] as Def, () => new LiteralValue(apply((merged as Record<string, unknown>)[tag]))),
   ]);
   return Object.freeze(applied);
@@ -311,14 +311,6 @@ function withSubModules(tags: Tags, modules: readonly ModuleLike[]): Tags {
     }),
   );
 }
-
-/** Takes whatever its one definition says. */
-const computed: Type = makeType({
-  name: "computed",
-  check: () => true,
-  isEager: isPrimitive,
-  merge: (at, defs) => mergeOne(at, defs),
-});
 
 function combineTags(later: Tags, earlier: Tags): Type | undefined {
   const all: Record<string, OptionDecl> = { ...earlier };
