@@ -13,6 +13,7 @@ import { type Problem, ProblemError, problem } from "../problems/index.ts";
 import { declareOptions, mkOption } from "./api/options.ts";
 import { define } from "./api/properties.ts";
 import { t } from "./api/types.ts";
+import { expecting } from "./core/calls.ts";
 import { showPath } from "./core/loc.ts";
 import type { AttrsOf, CoercedTo, ListOf, Option, Str } from "./typed/descriptors.ts";
 
@@ -62,6 +63,7 @@ export const assertionOptions = declareOptions({
 
 /** Throw one error that holds every failed assertion, or return when there is none. */
 export function checkAssertions(assertions: readonly Assertion[]): void {
+  expecting(Array.isArray(assertions), "checkAssertions", "a list of assertions, config.assertions", assertions);
   const [first, ...rest] = assertions.filter((entry) => !entry.assertion).map(asProblem);
   if (first !== undefined) throw new ProblemError([first, ...rest]);
 }
@@ -74,5 +76,9 @@ function asProblem({ message, key }: Assertion): Problem {
     message,
     ...(option === undefined ? {} : { option }),
     notes: typeof key === "string" ? [`This is ${showPath(["assertions", key])}.`] : [],
+    fix:
+      typeof key === "string"
+        ? "change the configuration so that it holds, or set it to mkForce(mkUnset()) where it does not apply."
+        : "change the configuration so that it holds.",
   });
 }

@@ -7,6 +7,7 @@
  * have one: those that do not end, or go on for hundreds of thousands of members, are told, since nobody knows.
  */
 
+import { expecting } from "./core/calls.ts";
 import { carefully, isPlainObject, messageOf, Patience } from "./core/careful.ts";
 import { evaluated } from "./core/evaluate.ts";
 import type { GroupNode } from "./core/group.ts";
@@ -222,6 +223,7 @@ function membersOf(x: object, y: object, patience: Patience): readonly Pair[] | 
  *       + other.ts:9  "b"
  */
 export function renderDiff(differences: readonly Difference[]): string {
+  expecting(Array.isArray(differences), "renderDiff", "what diff returns", differences);
   return differences
     .flatMap(({ option, before, after, isUnfinished, removed, added }) => [
       `${option}: ${before ?? "(nothing)"} → ${after ?? "(nothing)"}${isUnfinished ? " (perhaps the same: it has no end that could be seen)" : ""}`,

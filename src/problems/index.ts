@@ -53,7 +53,7 @@ export class ProblemError extends Error {
   readonly problems: readonly [Problem, ...Problem[]];
 
   constructor(problems: readonly [Problem, ...Problem[]], options?: { readonly cause?: unknown }) {
-    super(problems.map((p) => (p.option === undefined ? p.message : `${p.option}: ${p.message}`)).join("\n"), options);
+    super(problems.map(messageWithOption).join("\n"), options);
     this.problems = problems;
   }
 
@@ -66,4 +66,9 @@ export class ProblemError extends Error {
 /** Throw a single problem. `cause` is kept on the error. */
 export function fail(input: ProblemInput, cause?: unknown): never {
   throw new ProblemError([problem(input)], cause === undefined ? undefined : { cause });
+}
+
+/** Most messages name their option themselves. */
+function messageWithOption({ option, message }: Problem): string {
+  return option === undefined || message.includes(option) ? message : `${option}: ${message}`;
 }

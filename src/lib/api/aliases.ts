@@ -159,6 +159,7 @@ export function mergeAttrDefinitionsWithPrio<E>(option: OptionView<{ readonly [n
  * showOptionWithDefLocs(view.web.host); // "web.host, with values defined in:\n  - host.json"
  */
 export function showOptionWithDefLocs(option: OptionView<unknown>): string {
+  optionOf(option, showOptionWithDefLocs);
   return [`${showPath(option.path)}, with values defined in:`, ...option.files.map((file) => `  - ${file}`)].join("\n");
 }
 

@@ -9,6 +9,7 @@ import {
   type At,
   combineTypes,
   type DescriptionClass,
+  isType,
   makeType,
   mergeEqual,
   mergeOne,
@@ -130,6 +131,7 @@ function rawFunctor<P>(name: string, { payload, binOp, type }: OptionTypeFunctor
  * mergeTypes(t.enum(["a"]), t.enum(["b"])) !== undefined; // true
  */
 export function mergeTypes<A extends OptionType, B extends OptionType>(own: A, other: B): (A & B) | undefined {
+  for (const type of [own, other]) expecting(isType(type), "mergeTypes", "two types", type);
   return combineTypes(own as unknown as Type, other as unknown as Type) as unknown as (A & B) | undefined;
 }
 

@@ -110,6 +110,7 @@ const optionFields: readonly string[] = [
 
 /** Declare an option that switches something on; off by default. */
 export function mkEnableOption<const W extends string>(what: W): Option<Bool, `Whether to enable ${W}.`> {
+  expecting(typeof what === "string", "mkEnableOption", "the name of what is switched on", what);
   const fields = { type: bool, default: false, example: true, description: `Whether to enable ${what}.` };
   return new OptionDecl(fields, Origin.capture(mkEnableOption)) as unknown as Option<Bool, `Whether to enable ${W}.`>;
 }

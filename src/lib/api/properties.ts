@@ -6,7 +6,7 @@
  * at.
  */
 
-import { fileOrigin, inCall } from "../core/calls.ts";
+import { expecting, expectingFunction, fileOrigin, inCall } from "../core/calls.ts";
 import { isList } from "../core/careful.ts";
 import { assertionFailed } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
@@ -111,6 +111,8 @@ export function mkDefinition<X>(definition: {
   readonly value: Later<X>;
 }): Wrapped<X> {
   return inCall("mkDefinition", () => {
+    const isSet = typeof definition === "object" && definition !== null;
+    expecting(isSet, "mkDefinition", "a definition and its place, { file, value }", definition);
     const { file, line, value } = definition;
     const origin = fileOrigin("file of mkDefinition", file, line);
     return new Property("definition", placed(value, origin), origin, origin) as unknown as Wrapped<X>;
@@ -137,6 +139,7 @@ function placed(value: unknown, origin: Origin): unknown {
  * evalModules({ modules: [mine] }).config.port; // 81
  */
 export function mapDefinitionValue<A, B>(f: (value: A) => B, definition: Def<Lazy<A>>): Wrapped<B> {
+  expectingFunction("mapDefinitionValue", f);
   const map = (value: unknown): unknown => {
     if (value instanceof Property) {
       const { kind, content, argument, origin } = value;

@@ -110,6 +110,18 @@ export function wrapperInValue(loc: Loc | undefined, def: Shown, value: object, 
   );
 }
 
+/** `mkMerge` of something that is no list. */
+export function mergeInvalid(value: unknown, origin: Origin): ConfigError {
+  return configError(
+    problem({
+      code: "merge-invalid",
+      message: `mkMerge takes a list of definitions, not ${kindOf(value)}`,
+      sites: [origin.site({ value: print(value) })],
+      fix: "put what is to be merged into a list: mkMerge([…, …]).",
+    }),
+  );
+}
+
 function nestingFix(property: Property, insideOrder: boolean): string {
   const outer = insideOrder ? "mkBefore" : "mkForce";
   switch (property.kind) {
