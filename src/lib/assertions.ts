@@ -13,7 +13,8 @@ import { type Problem, ProblemError, problem } from "../problems/index.ts";
 import { declareOptions, mkOption } from "./api/options.ts";
 import { define } from "./api/properties.ts";
 import { t } from "./api/types.ts";
-import { expecting } from "./core/calls.ts";
+import { expecting, inCall } from "./core/calls.ts";
+import { isList } from "./core/careful.ts";
 import { showPath } from "./core/loc.ts";
 import type { AttrsOf, CoercedTo, ListOf, Option, Str } from "./typed/descriptors.ts";
 
@@ -63,8 +64,14 @@ export const assertionOptions = declareOptions({
 
 /** Throw one error that holds every failed assertion, or return when there is none. */
 export function checkAssertions(assertions: readonly Assertion[]): void {
-  expecting(Array.isArray(assertions), "checkAssertions", "a list of assertions, config.assertions", assertions);
-  const [first, ...rest] = assertions.filter((entry) => !entry.assertion).map(asProblem);
+  const isOne = (entry: Assertion | undefined): boolean => typeof entry?.message === "string";
+  // A message is read only where the condition does not hold.
+  const failed = inCall("checkAssertions", () => {
+    expecting(isList(assertions), "checkAssertions", "a list of assertions, config.assertions", assertions);
+    return assertions.filter((entry) => !entry?.assertion);
+  });
+  for (const entry of failed) expecting(isOne(entry), "checkAssertions", "assertions with a message each", entry);
+  const [first, ...rest] = failed.map(asProblem);
   if (first !== undefined) throw new ProblemError([first, ...rest]);
 }
 

@@ -17,7 +17,7 @@ export function expecting(isRight: boolean, call: string, wanted: string, got: u
 
 /** Insist on the path of an option: its names, not the text that they make. */
 export function expectingPath(call: string, path: unknown): void {
-  const isPath = isList(path) && path.every((name) => typeof name === "string");
+  const isPath = carefully(() => isList(path) && path.every((name) => typeof name === "string"), false);
   expecting(isPath, call, 'a path as a list of names, ["services", "web"]', path);
 }
 
