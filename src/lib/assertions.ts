@@ -50,7 +50,14 @@ const warnings: Option<CoercedTo<AttrsOf<Str>, ListOf<Str>>> = mkOption({
   example: ["The `foo` service is deprecated and will go away soon!"],
 });
 
-/** The options `assertions` and `warnings`, for a module to declare. */
+/**
+ * The options `assertions` and `warnings`, for a module to declare.
+ *
+ * @example
+ * import { assertionOptions, defineModule } from "osmod/lib";
+ *
+ * export const base = defineModule<typeof assertionOptions>({ options: assertionOptions });
+ */
 export const assertionOptions = declareOptions({
   assertions: mkOption({
     type: t.namedListOf(assertion),
@@ -62,7 +69,14 @@ export const assertionOptions = declareOptions({
   warnings,
 });
 
-/** Throw one error that holds every failed assertion, or return when there is none. */
+/**
+ * Throw one error that holds every failed assertion, or return when there is none.
+ *
+ * @example
+ * import { checkAssertions } from "osmod/lib";
+ *
+ * checkAssertions([{ assertion: 1 < 2, message: "Numbers are in order." }]); // undefined
+ */
 export function checkAssertions(assertions: readonly Assertion[]): void {
   const isOne = (entry: Assertion | undefined): boolean => typeof entry?.message === "string";
   // A message is read only where the condition does not hold.

@@ -32,7 +32,18 @@ export interface Difference {
   readonly added: readonly ExplainedDefinition[];
 }
 
-/** The options whose values differ: `diff(evaluation, evaluation.extendModules({ modules: [change] }))`. */
+/**
+ * The options whose values differ: `diff(evaluation, evaluation.extendModules({ modules: [change] }))`.
+ *
+ * @example
+ * import { declareOptions, defineModule, diff, evalModules, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const before = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ * const after = before.extendModules({ modules: [defineModule<typeof options>({ config: { port: 81 } })] });
+ *
+ * diff(before, after).map(({ option }) => option); // ["port"]
+ */
 export function diff(before: Evaluation<unknown>, after: Evaluation<unknown>): Difference[] {
   const differences: Difference[] = [];
   const [a, b] = [evaluated(before, "diff"), evaluated(after, "diff")];
@@ -221,6 +232,15 @@ function membersOf(x: object, y: object, patience: Patience): readonly Pair[] | 
  *     networking.hostName: "a" → "b"
  *       - machine.ts:4  "a"
  *       + other.ts:9  "b"
+ *
+ * @example
+ * import { declareOptions, defineModule, diff, evalModules, mkOption, renderDiff, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const before = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ * const after = before.extendModules({ modules: [defineModule<typeof options>({ config: { port: 81 } })] });
+ *
+ * renderDiff(diff(before, after)).split("\n")[0]; // "port: 80 → 81"
  */
 export function renderDiff(differences: readonly Difference[]): string {
   expecting(Array.isArray(differences), "renderDiff", "what diff returns", differences);

@@ -76,7 +76,14 @@ export function explain(evaluation: Evaluation<unknown>, option: string): Explan
   });
 }
 
-/** Split a path as a user writes it; quoted names may contain dots. */
+/**
+ * Split a path as a user writes it; quoted names may contain dots.
+ *
+ * @example
+ * import { parsePath } from "osmod/lib";
+ *
+ * parsePath('sites."example.org".root'); // ["sites", "example.org", "root"]
+ */
 export function parsePath(text: string): string[] {
   expecting(typeof text === "string", "parsePath", "the path of an option", text);
   return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|[^."]+/g)].map(([bare, quoted]) =>
@@ -271,6 +278,14 @@ function stateOf(conditions: readonly Condition[]): ExplainedDefinition["conditi
  *       declared at src/modules/nginx.ts:12
  *       ✓ machine.ts:4  true   (priority 100)
  *       ✗ base.ts:9  mkDefault(false)   (priority 1000: 100 is stronger)
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, explain, mkOption, renderExplanation, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const evaluation = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ *
+ * renderExplanation(explain(evaluation, "port")).split("\n")[0]; // "port = 80"
  */
 export function renderExplanation(explanation: Explanation): string {
   const { option, type, description, declarations, value, error, definitions } = explanation;

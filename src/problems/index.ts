@@ -47,7 +47,16 @@ export function problem(input: ProblemInput): Problem {
   return { sites: [], notes: [], ...input };
 }
 
-/** The error that carries problems; at least one. */
+/**
+ * The error that carries problems; at least one.
+ *
+ * @example
+ * import { ProblemError } from "osmod/lib";
+ *
+ * export const codesOf = (error: unknown): readonly string[] =>
+ *   error instanceof ProblemError ? error.problems.map(({ code }) => code) : [];
+ * codesOf(1); // []
+ */
 export class ProblemError extends Error {
   override readonly name: string = "ProblemError";
   readonly problems: readonly [Problem, ...Problem[]];

@@ -22,7 +22,14 @@ export function literalExpression(text: string): DocText {
   return new DocText("expression", text);
 }
 
-/** Prose, in Markdown, that documentation shows in the place of a default or an example. NixOS: `lib.literalMD`. */
+/**
+ * Prose, in Markdown, that documentation shows in the place of a default or an example. NixOS: `lib.literalMD`.
+ *
+ * @example
+ * import { literalMD, mkOption, t } from "osmod/lib";
+ *
+ * export const option = mkOption({ type: t.int, defaultText: literalMD("the number of *cores*") });
+ */
 export function literalMD(text: string): DocText {
   expecting(typeof text === "string", "literalMD", "text", text);
   return new DocText("markdown", text);

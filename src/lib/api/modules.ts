@@ -150,7 +150,14 @@ export function setDefaultModuleLocation<S>(file: string, module: Module<S>): Mo
   return new ModuleRecord({ imports }, fileOrigin("setDefaultModuleLocation", file), true) as unknown as Module<S>;
 }
 
-/** True for what `defineModule` and `dataModule` return. */
+/**
+ * True for what `defineModule` and `dataModule` return.
+ *
+ * @example
+ * import { defineModule, isModule } from "osmod/lib";
+ *
+ * [isModule(defineModule({})), isModule({})]; // [true, false]
+ */
 export function isModule(value: unknown): value is AnyModule {
   return value instanceof ModuleRecord;
 }

@@ -45,6 +45,11 @@ export function doRename(spec: RenameSpec): AnyModule {
 /**
  * Make `from` another name of `to`: `mkAliasOptionModule(["services", "ssh"], ["services", "sshd"])`. NixOS:
  * `lib.mkAliasOptionModule`.
+ *
+ * @example
+ * import { mkAliasOptionModule } from "osmod/lib";
+ *
+ * export const alias = mkAliasOptionModule(["services", "ssh"], ["services", "openssh"]);
  */
 export function mkAliasOptionModule(from: Path, to: Path): AnyModule {
   const origin = Origin.capture(mkAliasOptionModule);
@@ -97,6 +102,11 @@ export function mkRenamedOptionModuleWith(spec: {
 /**
  * Say that an option is gone, and what to do instead; defining it is a failed assertion. Problem: `option-removed` for
  * whoever reads it. NixOS: `lib.mkRemovedOptionModule`.
+ *
+ * @example
+ * import { mkRemovedOptionModule } from "osmod/lib";
+ *
+ * export const removed = mkRemovedOptionModule(["services", "telnet"], "Use services.openssh.");
  */
 export function mkRemovedOptionModule(path: Path, instead: string): AnyModule {
   const origin = Origin.capture(mkRemovedOptionModule);
@@ -110,6 +120,11 @@ export function mkRemovedOptionModule(path: Path, instead: string): AnyModule {
 /**
  * Say that several options became one; `convert` computes the new one's value from the configuration. NixOS:
  * `lib.mkMergedOptionModule`.
+ *
+ * @example
+ * import { mkMergedOptionModule } from "osmod/lib";
+ *
+ * export const merged = mkMergedOptionModule<{}>([["http"], ["https"]], ["ports"], () => [80, 443]);
  */
 export function mkMergedOptionModule<S = {}>(
   froms: readonly Path[],
@@ -119,7 +134,14 @@ export function mkMergedOptionModule<S = {}>(
   return merged(froms, to, convert as (config: object) => unknown, mkMergedOptionModule);
 }
 
-/** Say that an option became another one of a different type. NixOS: `lib.mkChangedOptionModule`. */
+/**
+ * Say that an option became another one of a different type. NixOS: `lib.mkChangedOptionModule`.
+ *
+ * @example
+ * import { mkChangedOptionModule } from "osmod/lib";
+ *
+ * export const changed = mkChangedOptionModule<{}>(["port"], ["ports"], () => [80]);
+ */
 export function mkChangedOptionModule<S = {}>(
   from: Path,
   to: Path,

@@ -95,7 +95,14 @@ function attrListWithOf({ elemType, ...rest }: AttrListSpec<d.OptionType>): d.Op
   return as(attrListWith(inner(elemType), rest));
 }
 
-/** All option types. */
+/**
+ * All option types.
+ *
+ * @example
+ * import { mkOption, t } from "osmod/lib";
+ *
+ * export const ports = mkOption({ type: t.attrsOf(t.nullOr(t.port)), default: {} });
+ */
 export const t = {
   bool: as<d.Bool>(scalar.bool),
   /** True if any definition is. */
@@ -285,5 +292,12 @@ export const t = {
 // Whatever an argument throws when it is looked at is a problem, too.
 guardCalls("t", t);
 
-/** The same as `t`, by the name it has in Nix. */
+/**
+ * The same as `t`, by the name it has in Nix.
+ *
+ * @example
+ * import { t, types } from "osmod/lib";
+ *
+ * types === t; // true
+ */
 export const types: typeof t = t;
