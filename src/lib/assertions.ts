@@ -13,6 +13,8 @@ import { type Problem, ProblemError, problem } from "../problems/index.ts";
 import { declareOptions, mkOption } from "./api/options.ts";
 import { define } from "./api/properties.ts";
 import { t } from "./api/types.ts";
+import { expecting, inCall } from "./core/calls.ts";
+import { isList } from "./core/careful.ts";
 import { showPath } from "./core/loc.ts";
 import type { AttrsOf, CoercedTo, ListOf, Option, Str } from "./typed/descriptors.ts";
 
@@ -48,7 +50,14 @@ const warnings: Option<CoercedTo<AttrsOf<Str>, ListOf<Str>>> = mkOption({
   example: ["The `foo` service is deprecated and will go away soon!"],
 });
 
-/** The options `assertions` and `warnings`, for a module to declare. */
+/**
+ * The options `assertions` and `warnings`, for a module to declare.
+ *
+ * @example
+ * import { assertionOptions, defineModule } from "osmod/lib";
+ *
+ * export const base = defineModule<typeof assertionOptions>({ options: assertionOptions });
+ */
 export const assertionOptions = declareOptions({
   assertions: mkOption({
     type: t.namedListOf(assertion),
@@ -60,9 +69,23 @@ export const assertionOptions = declareOptions({
   warnings,
 });
 
-/** Throw one error that holds every failed assertion, or return when there is none. */
+/**
+ * Throw one error that holds every failed assertion, or return when there is none.
+ *
+ * @example
+ * import { checkAssertions } from "osmod/lib";
+ *
+ * checkAssertions([{ assertion: 1 < 2, message: "Numbers are in order." }]); // undefined
+ */
 export function checkAssertions(assertions: readonly Assertion[]): void {
-  const [first, ...rest] = assertions.filter((entry) => !entry.assertion).map(asProblem);
+  const isOne = (entry: Assertion | undefined): boolean => typeof entry?.message === "string";
+  // A message is read only where the condition does not hold.
+  const failed = inCall("checkAssertions", () => {
+    expecting(isList(assertions), "checkAssertions", "a list of assertions, config.assertions", assertions);
+    return assertions.filter((entry) => !entry?.assertion);
+  });
+  for (const entry of failed) expecting(isOne(entry), "checkAssertions", "assertions with a message each", entry);
+  const [first, ...rest] = failed.map(asProblem);
   if (first !== undefined) throw new ProblemError([first, ...rest]);
 }
 
@@ -74,5 +97,9 @@ function asProblem({ message, key }: Assertion): Problem {
     message,
     ...(option === undefined ? {} : { option }),
     notes: typeof key === "string" ? [`This is ${showPath(["assertions", key])}.`] : [],
+    fix:
+      typeof key === "string"
+        ? "change the configuration so that it holds, or set it to mkForce(mkUnset()) where it does not apply."
+        : "change the configuration so that it holds.",
   });
 }

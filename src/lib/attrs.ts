@@ -2,6 +2,8 @@
  * Making attribute sets out of others; the results are plain objects, good as definitions.
  */
 
+import { expecting, expectingFunction, inCall } from "./core/calls.ts";
+
 /**
  * Map the values of a set.
  *
@@ -14,7 +16,8 @@ export function mapAttrs<A, B>(
   set: { readonly [name: string]: A },
   f: (name: string, value: A) => B,
 ): { readonly [name: string]: B } {
-  return Object.fromEntries(Object.keys(set).map((name) => [name, f(name, set[name] as A)]));
+  const names = namesOf("mapAttrs", set, f);
+  return Object.fromEntries(names.map((name) => [name, f(name, set[name] as A)]));
 }
 
 /**
@@ -29,7 +32,8 @@ export function mapAttrsTo<A, B>(
   set: { readonly [name: string]: A },
   f: (name: string, value: A) => readonly [string, B],
 ): { readonly [name: string]: B } {
-  return Object.fromEntries(Object.keys(set).map((name) => f(name, set[name] as A)));
+  const names = namesOf("mapAttrsTo", set, f);
+  return Object.fromEntries(names.map((name) => f(name, set[name] as A)));
 }
 
 /**
@@ -41,5 +45,14 @@ export function mapAttrsTo<A, B>(
  * genAttrs(["a", "b"], (name) => name.toUpperCase()); // { a: "A", b: "B" }
  */
 export function genAttrs<B>(names: readonly string[], f: (name: string) => B): { readonly [name: string]: B } {
+  expecting(Array.isArray(names), "genAttrs", "a list of names", names);
+  expectingFunction("genAttrs", f);
   return Object.fromEntries(names.map((name) => [name, f(name)]));
+}
+
+/** The names of a set, not its values: those may fail when they are read. */
+function namesOf(call: string, set: object, f: unknown): readonly string[] {
+  expecting(typeof set === "object" && set !== null, call, "an attribute set", set);
+  expectingFunction(call, f);
+  return inCall(call, () => Object.keys(set));
 }

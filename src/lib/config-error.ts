@@ -6,7 +6,17 @@
  */
 import { type Problem, ProblemError } from "../problems/index.ts";
 
-/** One or more problems of a configuration. */
+/**
+ * One or more problems of a configuration.
+ *
+ * @example
+ * import { ConfigError, renderProblems } from "osmod/lib";
+ *
+ * export function report(error: unknown): string {
+ *   return error instanceof ConfigError ? renderProblems(error.problems) : String(error);
+ * }
+ * report(1); // "1"
+ */
 export class ConfigError extends ProblemError {
   override readonly name: string = "ConfigError";
   readonly #trace: string[] = [];

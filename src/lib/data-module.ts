@@ -43,7 +43,14 @@ export function dataModule(file: string, data: unknown): Module<unknown> {
   return makeModule(data, fileOrigin("dataModule", file), () => undefined);
 }
 
-/** Make a module of the text of a JSON or YAML file; problems name file and line. Text that is neither: `data-syntax`. */
+/**
+ * Make a module of the text of a JSON or YAML file; problems name file and line. Text that is neither: `data-syntax`.
+ *
+ * @example
+ * import { readDataModule } from "osmod/lib";
+ *
+ * export const module = await readDataModule("machine.yaml", "networking: { hostName: web }");
+ */
 export async function readDataModule(file: string, text: string): Promise<Module<unknown>> {
   const origin = fileOrigin("readDataModule", file);
   expecting(typeof text === "string", "readDataModule", "the text of a file", text);

@@ -4,7 +4,7 @@
  * A deprecated type works as before, so whoever sets the option is not bothered; whoever declares it is told. Telling is
  * up to who evaluates: the module system prints nothing by itself.
  */
-import type { RawEvaluation } from "./core/evaluate.ts";
+import { evaluated } from "./core/evaluate.ts";
 import { names, showPath } from "./core/loc.ts";
 import { GroupSchema, OptionSchema } from "./core/schema.ts";
 import type { Evaluation } from "./typed/modules.ts";
@@ -22,7 +22,7 @@ import type { Evaluation } from "./typed/modules.ts";
  * deprecationWarnings(evalModules({ modules: [mine] })); // ["The type `types.loaOf' of option `users' defined in `users.ts' is deprecated. Use t.attrsOf instead."]
  */
 export function deprecationWarnings(evaluation: Evaluation<unknown>): readonly string[] {
-  const { root } = (evaluation as unknown as RawEvaluation).scope;
+  const { root } = evaluated(evaluation, "deprecationWarnings").scope;
   const warnings: string[] = [];
   const visit = (group: GroupSchema, path: readonly string[]): void => {
     for (const [name, child] of group.children) {

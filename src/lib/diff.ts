@@ -7,6 +7,7 @@
  * have one: those that do not end, or go on for hundreds of thousands of members, are told, since nobody knows.
  */
 
+import { expecting } from "./core/calls.ts";
 import { carefully, isPlainObject, messageOf, Patience } from "./core/careful.ts";
 import { evaluated } from "./core/evaluate.ts";
 import type { GroupNode } from "./core/group.ts";
@@ -31,7 +32,18 @@ export interface Difference {
   readonly added: readonly ExplainedDefinition[];
 }
 
-/** The options whose values differ: `diff(evaluation, evaluation.extendModules({ modules: [change] }))`. */
+/**
+ * The options whose values differ: `diff(evaluation, evaluation.extendModules({ modules: [change] }))`.
+ *
+ * @example
+ * import { declareOptions, defineModule, diff, evalModules, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const before = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ * const after = before.extendModules({ modules: [defineModule<typeof options>({ config: { port: 81 } })] });
+ *
+ * diff(before, after).map(({ option }) => option); // ["port"]
+ */
 export function diff(before: Evaluation<unknown>, after: Evaluation<unknown>): Difference[] {
   const differences: Difference[] = [];
   const [a, b] = [evaluated(before, "diff"), evaluated(after, "diff")];
@@ -220,8 +232,18 @@ function membersOf(x: object, y: object, patience: Patience): readonly Pair[] | 
  *     networking.hostName: "a" → "b"
  *       - machine.ts:4  "a"
  *       + other.ts:9  "b"
+ *
+ * @example
+ * import { declareOptions, defineModule, diff, evalModules, mkOption, renderDiff, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const before = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ * const after = before.extendModules({ modules: [defineModule<typeof options>({ config: { port: 81 } })] });
+ *
+ * renderDiff(diff(before, after)).split("\n")[0]; // "port: 80 → 81"
  */
 export function renderDiff(differences: readonly Difference[]): string {
+  expecting(Array.isArray(differences), "renderDiff", "what diff returns", differences);
   return differences
     .flatMap(({ option, before, after, isUnfinished, removed, added }) => [
       `${option}: ${before ?? "(nothing)"} → ${after ?? "(nothing)"}${isUnfinished ? " (perhaps the same: it has no end that could be seen)" : ""}`,

@@ -39,7 +39,17 @@ export interface OptionDoc {
   readonly relatedPackages?: readonly string[] | string;
 }
 
-/** List all options of an evaluation. */
+/**
+ * List all options of an evaluation.
+ *
+ * @example
+ * import { declareOptions, defineModule, documentOptions, evalModules, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const evaluation = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ *
+ * documentOptions(evaluation).map(({ name }) => name); // ["port"]
+ */
 export function documentOptions(evaluation: Evaluation<unknown>): OptionDoc[] {
   return inCall("documentOptions", () => {
     const { root } = evaluated(evaluation, "documentOptions").scope;

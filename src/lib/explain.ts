@@ -14,6 +14,7 @@ import { showPath } from "./core/loc.ts";
 import type { OptionNode } from "./core/node.ts";
 import { print } from "./core/print.ts";
 import { Change, LiteralValue, order, Property, priority, UnsetValue } from "./core/property.ts";
+import { GroupSchema } from "./core/schema.ts";
 import { explore, type Scope } from "./core/scope.ts";
 import { nearest } from "./core/suggest.ts";
 import type { Evaluation } from "./typed/modules.ts";
@@ -75,23 +76,31 @@ export function explain(evaluation: Evaluation<unknown>, option: string): Explan
   });
 }
 
-/** Split a path as a user writes it; quoted names may contain dots. */
+/**
+ * Split a path as a user writes it; quoted names may contain dots.
+ *
+ * @example
+ * import { parsePath } from "osmod/lib";
+ *
+ * parsePath('sites."example.org".root'); // ["sites", "example.org", "root"]
+ */
 export function parsePath(text: string): string[] {
+  expecting(typeof text === "string", "parsePath", "the path of an option", text);
   return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|[^."]+/g)].map(([bare, quoted]) =>
     quoted === undefined ? bare : (JSON.parse(`"${quoted}"`) as string),
   );
 }
 
-/** Follow a path through options, and through values that are scopes themselves. */
-function findNode(scope: Scope, path: readonly string[]): OptionNode {
+/** Follow a path through options, and through values that are scopes themselves; `above` is where this scope is. */
+function findNode(scope: Scope, path: readonly string[], above: readonly string[] = []): OptionNode {
   for (let length = path.length; length > 0; length--) {
     const node = scope.node(path.slice(0, length));
     if (node === undefined) continue;
     if (length === path.length) return node;
     // Merged once more: the configurations inside are then noticed, and evaluation itself keeps no record of them.
-    return explore((scopeOf) => findInside(node.again(), path, length, scopeOf));
+    return explore((scopeOf) => findInside(node.again(), path, length, scopeOf, above));
   }
-  throw unknown(path, scope);
+  throw unknown(path, scope, above);
 }
 
 function findInside(
@@ -99,32 +108,53 @@ function findInside(
   path: readonly string[],
   from: number,
   scopeOf: (config: object) => Scope | undefined,
+  above: readonly string[],
 ): OptionNode {
+  const full = [...above, ...path];
   let at = value;
   for (let i = from; i < path.length; i++) {
-    const inner = typeof at === "object" && at !== null ? scopeOf(at) : undefined;
-    if (inner !== undefined) return findNode(inner, path.slice(i));
-    at =
-      typeof at === "object" && at !== null
-        ? (at as { readonly [name: string]: unknown })[path[i] as string]
-        : undefined;
+    if (typeof at !== "object" || at === null) throw nameless(full, above.length + i - 1, []);
+    const inner = scopeOf(at);
+    if (inner !== undefined) return findNode(inner, path.slice(i), full.slice(0, above.length + i));
+    const name = path[i] as string;
+    if (!Object.hasOwn(at, name)) throw nameless(full, above.length + i, Object.keys(at));
+    at = (at as { readonly [name: string]: unknown })[name];
   }
-  throw unknown(path, undefined);
+  throw nameless(full, full.length - 1, []);
 }
 
-function unknown(path: readonly string[], scope: Scope | undefined): Error {
-  const [first = ""] = path;
-  const names = scope === undefined ? [] : [...scope.root.schema.children.keys()];
-  const [guess] = nearest(first, names);
+/** No option is called that: which one could have been meant? */
+function unknown(path: readonly string[], scope: Scope, above: readonly string[]): Error {
+  const full = [...above, ...path];
+  let group = scope.root.schema;
+  for (const [i, name] of path.entries()) {
+    const child = group.children.get(name);
+    if (!(child instanceof GroupSchema)) return nameless(full, above.length + i, [...group.children.keys()]);
+    group = child;
+  }
+  const inside = [...group.children.keys()].map((name) => showPath([...full, name]));
+  return configError(
+    problem({
+      code: "option-unknown",
+      option: showPath(full),
+      message: `${showPath(full)} is a group of options, and only options can be explained`,
+      fix: `explain one of ${inside.slice(0, 5).join(", ")}${inside.length > 5 ? ", …" : ""}.`,
+    }),
+  );
+}
+
+/** Nothing has the name at one place of a path; `names` are those that there are. */
+function nameless(path: readonly string[], place: number, names: readonly string[]): Error {
+  const [guess] = nearest(path[place] as string, names);
   return configError(
     problem({
       code: "option-unknown",
       option: showPath(path),
       message: `there is no option ${showPath(path)} to explain`,
       fix:
-        guess === undefined || guess === first
+        guess === undefined || guess === path[place]
           ? "check the name."
-          : `did you mean ${showPath([guess, ...path.slice(1)])}?`,
+          : `did you mean ${showPath([...path.slice(0, place), guess, ...path.slice(place + 1)])}?`,
     }),
   );
 }
@@ -248,6 +278,14 @@ function stateOf(conditions: readonly Condition[]): ExplainedDefinition["conditi
  *       declared at src/modules/nginx.ts:12
  *       ✓ machine.ts:4  true   (priority 100)
  *       ✗ base.ts:9  mkDefault(false)   (priority 1000: 100 is stronger)
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, explain, mkOption, renderExplanation, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const evaluation = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ *
+ * renderExplanation(explain(evaluation, "port")).split("\n")[0]; // "port = 80"
  */
 export function renderExplanation(explanation: Explanation): string {
   const { option, type, description, declarations, value, error, definitions } = explanation;
@@ -265,7 +303,7 @@ function renderDefinition(definition: ExplainedDefinition, winning: number): str
   const { file, line, value, priority: own, order: rank, condition, conditionAt, won, isDefault, effect } = definition;
   const facts = [
     isDefault ? "the option's default" : undefined,
-    own === winning || won || condition === "does not hold"
+    own === winning || won || condition === "does not hold" || winning === priority.none
       ? `priority ${own}`
       : `priority ${own}: ${winning} is stronger`,
     effect === undefined ? undefined : `${effect} what the others define`,

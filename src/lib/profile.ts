@@ -37,6 +37,14 @@ export interface Profile {
  * is read, and what is inside their values, nearest first, until there is no end to be expected.
  *
  *     renderProfile(profile(evaluation, (config) => config.system.build.toplevel.drvPath))
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkOption, profile, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const evaluation = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ *
+ * profile(evaluation).isPartial; // false
  */
 export function profile<S>(evaluation: Evaluation<S>, read?: (config: Values<S>) => unknown): Profile {
   const fresh = evaluated(evaluation, "profile").extendModules({ modules: [] });
@@ -127,7 +135,17 @@ function readMember(object: object, name: string, found: object[]): void {
   if (typeof value === "object" && value !== null) found.push(value);
 }
 
-/** Print the `top` most expensive entries of a profile. */
+/**
+ * Print the `top` most expensive entries of a profile.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkOption, profile, renderProfile, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const evaluation = evalModules({ modules: [defineModule<typeof options>({ options })] });
+ *
+ * renderProfile(profile(evaluation)).length > 0; // true
+ */
 export function renderProfile({ milliseconds, entries, isPartial }: Profile, top = 20): string {
   const number = (value: number): string => value.toFixed(2).padStart(10);
   return [

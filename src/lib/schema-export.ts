@@ -22,6 +22,11 @@ const dialect = "https://json-schema.org/draft/2020-12/schema";
  * conversion refuses) are not in it.
  *
  *     writeFileSync("machine.schema.json", JSON.stringify(toJsonSchema(evaluation)))
+ *
+ * @example
+ * import { t, toJsonSchema } from "osmod/lib";
+ *
+ * toJsonSchema(t.nullOr(t.bool))["anyOf"]; // [{ type: "null" }, { type: "boolean" }]
  */
 export function toJsonSchema(of: Evaluation<unknown> | Tree | OptionType): JsonSchema {
   return inCall("toJsonSchema", () => ({ $schema: dialect, ...bare(of) }));

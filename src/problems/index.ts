@@ -47,13 +47,22 @@ export function problem(input: ProblemInput): Problem {
   return { sites: [], notes: [], ...input };
 }
 
-/** The error that carries problems; at least one. */
+/**
+ * The error that carries problems; at least one.
+ *
+ * @example
+ * import { ProblemError } from "osmod/lib";
+ *
+ * export const codesOf = (error: unknown): readonly string[] =>
+ *   error instanceof ProblemError ? error.problems.map(({ code }) => code) : [];
+ * codesOf(1); // []
+ */
 export class ProblemError extends Error {
   override readonly name: string = "ProblemError";
   readonly problems: readonly [Problem, ...Problem[]];
 
   constructor(problems: readonly [Problem, ...Problem[]], options?: { readonly cause?: unknown }) {
-    super(problems.map((p) => (p.option === undefined ? p.message : `${p.option}: ${p.message}`)).join("\n"), options);
+    super(problems.map(messageWithOption).join("\n"), options);
     this.problems = problems;
   }
 
@@ -66,4 +75,9 @@ export class ProblemError extends Error {
 /** Throw a single problem. `cause` is kept on the error. */
 export function fail(input: ProblemInput, cause?: unknown): never {
   throw new ProblemError([problem(input)], cause === undefined ? undefined : { cause });
+}
+
+/** Most messages name their option themselves. */
+function messageWithOption({ option, message }: Problem): string {
+  return option === undefined || message.includes(option) ? message : `${option}: ${message}`;
 }

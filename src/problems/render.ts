@@ -19,7 +19,16 @@ export interface RenderOptions {
   readonly color?: boolean;
 }
 
-/** Print one problem, several lines, without a trailing newline. */
+/**
+ * Print one problem, several lines, without a trailing newline.
+ *
+ * @example
+ * import { ProblemError, renderProblem } from "osmod/lib";
+ *
+ * export function firstOf(error: unknown): string {
+ *   return error instanceof ProblemError ? renderProblem(error.problems[0]) : "";
+ * }
+ */
 export function renderProblem(given: Problem, options: RenderOptions = {}): string {
   const p = safe(given);
   const paint = painter(options.color ?? false);
@@ -34,7 +43,16 @@ export function renderProblem(given: Problem, options: RenderOptions = {}): stri
   return lines.join("\n");
 }
 
-/** Print problems one below the other, an empty line between them. */
+/**
+ * Print problems one below the other, an empty line between them.
+ *
+ * @example
+ * import { ProblemError, renderProblems } from "osmod/lib";
+ *
+ * export function textOf(error: unknown): string {
+ *   return error instanceof ProblemError ? renderProblems(error.problems) : String(error);
+ * }
+ */
 export function renderProblems(problems: readonly Problem[], options: RenderOptions = {}): string {
   return problems.map((p) => renderProblem(p, options)).join("\n\n");
 }

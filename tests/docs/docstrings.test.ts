@@ -27,3 +27,13 @@ describe.each(doors)("the docstrings of %s", (door) => {
     expect(loose.map(({ file, line, docstring }) => `${file}:${line} ${docstring?.split("\n")[0]}`)).toEqual([]);
   });
 });
+
+describe("the docstrings of the module system", () => {
+  it("have an example each, where there is something to run", async () => {
+    const running = new Set(Object.keys(await import("../../src/lib/index.ts")));
+    const without = exportsOf("src/lib/index.ts").filter(
+      ({ name, docstring }) => running.has(name) && name !== "raw" && !docstring?.includes("@example"),
+    );
+    expect(without.map(({ name }) => name)).toEqual([]);
+  });
+});

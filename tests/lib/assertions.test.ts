@@ -52,9 +52,11 @@ describe("an assertion", () => {
     expect(failures(named, { assertions: [{ assertion: false, message: "never" }] })).toBe(
       [
         "error: never [assertion-failed]",
+        "  fix: change the configuration so that it holds.",
         "",
         "error: web.port has to be set. [assertion-failed]",
         "  This is assertions.web-port.",
+        "  fix: change the configuration so that it holds, or set it to mkForce(mkUnset()) where it does not apply.",
       ].join("\n"),
     );
     expect(failures(named, { port: 1 })).toBe("");

@@ -17,6 +17,7 @@ import {
   mkOption,
   type Others,
   raw,
+  renderExplanation,
   type Str,
   setDefaultModuleLocation,
   t,
@@ -221,6 +222,48 @@ describe("an evaluation with a prefix", () => {
   it("keeps it when it is extended, unless it is given another", () => {
     expect(inner.extendModules({}).options.list.path).toEqual(["containers", "web", "list"]);
     expect(inner.extendModules({ prefix: ["vm"] }).options.list.path).toEqual(["vm", "list"]);
+  });
+});
+
+describe("explaining what is no option", () => {
+  const options = declareOptions({
+    web: { port: mkOption({ type: t.port }), name: mkOption({ type: t.str }) },
+    users: mkOption({ type: t.attrsOf(t.submodule({ uid: mkOption({ type: t.int }) })) }),
+  });
+  const evaluation = evalModules({
+    modules: [defineModule<typeof options>({ options, config: { users: { alice: { uid: 1 } } } })],
+  });
+  const fixOf = (path: string): unknown => {
+    try {
+      return explain(evaluation, path);
+    } catch (error) {
+      return (error as ConfigError).problems[0].fix;
+    }
+  };
+
+  it("names the options of a group, and what a name at any depth was meant to be", () => {
+    expect(fixOf("web")).toBe("explain one of web.port, web.name.");
+    expect(fixOf("wbe.port")).toBe("did you mean web.port?");
+    expect(fixOf("web.prot")).toBe("did you mean web.port?");
+    expect(fixOf("users.alcie.uid")).toBe("did you mean users.alice.uid?");
+    expect(fixOf("users.alice.udi")).toBe("did you mean users.alice.uid?");
+    expect(fixOf("web.toString")).toBe("check the name.");
+    expect(fixOf("")).toBe("explain one of web, users.");
+  });
+
+  it("does not compare with the priority of no definition at all", () => {
+    const thrower = defineModule<typeof options>({
+      config: {
+        web: {
+          port: mkIf(() => {
+            throw new Error("no");
+          }, 80),
+        },
+      },
+    });
+    const text = renderExplanation(explain(evaluation.extendModules({ modules: [thrower] }), "web.port"));
+    expect(text).toMatch(/priority 100, its condition fails/);
+    expect(text).toMatch(/= \(fails: the condition of a mkIf: no\)/);
   });
 });
 

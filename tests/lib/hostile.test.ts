@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  checkAssertions,
   dataModule,
   declareOptions,
   define,
@@ -304,6 +305,24 @@ describe("a value that cannot be looked at", () => {
       (of) => new raw.ModuleRecord({ options: of as never }),
     );
     for (const record of records) expect(() => raw.evaluate({ modules: [record] }).config).toThrow(ProblemError);
+  });
+
+  it("is no evaluation, no place of one, and nothing to insist on", () => {
+    const { proxy, revoke } = Proxy.revocable([], {});
+    revoke();
+    const circle: unknown[] = [];
+    circle.push(circle);
+    const empty = evalModules({ modules: [] });
+    for (const value of [proxy, circle, [Symbol("a")], [[1]]] as never[]) {
+      const calls = [
+        () => diff(value, empty),
+        () => profile(value),
+        () => evalModules({ modules: [], prefix: value }),
+        () => empty.extendModules({ modules: [], prefix: value }),
+        () => checkAssertions(value),
+      ];
+      for (const call of calls) expect(problemsOf(call)[0]?.code).toBe("call-invalid");
+    }
   });
 
   it("is no file either", () => {

@@ -20,11 +20,15 @@ import {
   mkAfter,
   mkBefore,
   mkDefault,
+  mkEach,
   mkForce,
   mkIf,
   mkMerge,
   mkOption,
   mkOptionType,
+  mkRemove,
+  mkTransform,
+  mkUnset,
   type OptionType,
   raw,
   t,
@@ -364,6 +368,34 @@ describe("types", () => {
   });
 });
 
+describe("a type with a further condition", () => {
+  const range = t.addCheck(
+    t.submodule({ from: mkOption({ type: t.int }), to: mkOption({ type: t.int, default: 9 }) }),
+    ({ from, to }) => from <= to,
+  );
+
+  it("asks each definition of a single value", () => {
+    const even = t.addCheck(t.int, (n) => n % 2 === 0);
+    expect(valueOf(even, 2)).toBe(2);
+    expect(codeOf(() => valueOf(even, 3))).toBe("definition-type");
+    expect(codeOf(() => valueOf(t.nullOr(even), 3))).toBe("definition-type");
+  });
+
+  it("asks the value where there are options inside, as a definition is only a part of it", () => {
+    expect(valueOf(range, { from: 1 }, { to: 2 })).toEqual({ from: 1, to: 2 });
+    expect(codeOf(() => valueOf(range, { from: 3 }, { to: 2 }))).toBe("definition-type");
+    expect(codeOf(() => valueOf(t.attrsOf(range), { x: { from: 10 } }))).toBe("definition-type");
+    expect(
+      codeOf(() =>
+        valueOf(
+          t.addCheck(t.listOf(range), (all) => all.length > 1),
+          [{ from: 1 }],
+        ),
+      ),
+    ).toBe("definition-type");
+  });
+});
+
 describe("a value that no type looks into", () => {
   const options = declareOptions({
     port: mkOption({ type: t.port, default: 80 }),
@@ -403,5 +435,37 @@ describe("a value that no type looks into", () => {
     const config = of(defineModule<typeof options>({ config: { set: { a: mkBefore(1), b: 2 } } }));
     expect(config.set["b"]).toBe(2);
     expect(codeOf(() => config.set["a"])).toBe("wrapper-nesting");
+    for (const wrapper of [mkUnset(), mkRemove(["a"] as never), mkTransform((x) => x), mkEach({})]) {
+      const inside = of(defineModule<typeof options>({ config: { loose: { list: [wrapper as never] } } }));
+      expect(codeOf(() => deep(inside.loose))).toBe("wrapper-nesting");
+    }
+  });
+
+  it("has members that may read each other, once each, and are told of when they read themselves or throw", () => {
+    let runs = 0;
+    for (const name of ["set", "loose"] as const) {
+      const config = of(
+        defineModule<typeof options>({
+          config: ({ config: own }) => {
+            const set = () => own[name] as { a: { c: number }; n: number; self: unknown };
+            const value = {
+              a: { b: () => set().a.c + 1, c: 1 },
+              n: () => ++runs,
+              m: () => set().n,
+              self: () => set().self,
+              thrower: () => {
+                throw new Error("no");
+              },
+            };
+            return define({ [name]: value });
+          },
+        }),
+      )[name] as Record<string, unknown>;
+      expect(deep(config["a"])).toEqual({ b: 2, c: 1 });
+      expect([config["n"], config["m"], config["n"]]).toEqual([runs, runs, runs]);
+      expect(codeOf(() => config["self"])).toBe("infinite-recursion");
+      expect(codeOf(() => config["thrower"])).toBe("evaluation-threw");
+    }
+    expect(runs).toBe(2);
   });
 });

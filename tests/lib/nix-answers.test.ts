@@ -95,6 +95,91 @@ const cases: readonly (Omit<ModuleCase, "id"> & { readonly says: string })[] = [
       partial: { a: { b: { $error: "conflict" } } },
     },
   },
+  {
+    says: "what the type of a tag says itself comes before what others say, as in any submodule",
+    modules: [
+      {
+        file: "m0",
+        options: {
+          a: {
+            $option: {
+              type: {
+                attrTag: {
+                  p: {
+                    type: {
+                      submodule: [{ options: { l: { $option: { type: { listOf: "int" } } } }, config: { l: [1] } }],
+                    },
+                  },
+                  q: { type: "int" },
+                },
+              },
+            },
+          },
+        },
+        config: { a: { p: { l: [2] } } },
+      },
+      {
+        file: "m1",
+        options: {
+          a: { $option: { type: { attrTag: { p: { type: { submodule: [{ config: { l: [3] } }] } } } } } },
+        },
+        config: { a: { p: { l: [4] } } },
+      },
+    ],
+    expected: { ok: { a: { p: { l: [3, 1, 2, 4] } } } },
+  },
+  {
+    says: "a tag inside a tag is no exception",
+    modules: [
+      {
+        options: {
+          a: {
+            $option: {
+              type: {
+                listOf: {
+                  attrTag: {
+                    p: {
+                      type: {
+                        nullOr: {
+                          attrTag: {
+                            z: {
+                              type: {
+                                submodule: [
+                                  { options: { l: { $option: { type: { listOf: "int" } } } }, config: { l: [1] } },
+                                ],
+                              },
+                            },
+                          },
+                        },
+                      },
+                    },
+                  },
+                },
+              },
+            },
+          },
+        },
+        config: { a: [{ p: { z: { l: [2] } } }] },
+      },
+    ],
+    expected: { ok: { a: [{ p: { z: { l: [1, 2] } } }] } },
+  },
+  {
+    says: "null among the values of a choice is shown as what it is, no value",
+    modules: [{ file: "m", options: { a: { $option: { type: { enum: ["x", null] }, default: null } } } }],
+    expected: {
+      ok: { a: null },
+      meta: {
+        '["a"]': {
+          highestPrio: 1500,
+          isDefined: true,
+          files: ["m"],
+          type: 'one of "x", <null>',
+          declarations: ["m"],
+        },
+      },
+    },
+  },
 ];
 
 describe("real Nix says that", () => {

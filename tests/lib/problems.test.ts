@@ -1,11 +1,40 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../../src/lib/index.ts";
+import {
+  ConfigError,
+  checkAssertions,
+  deprecationWarnings,
+  doRename,
+  explain,
+  genAttrs,
+  literalCode,
+  literalExpression,
+  literalMD,
+  mapAttrs,
+  mapAttrsTo,
+  mapDefinitionValue,
+  mergeTypes,
+  mkAliasOptionModule,
+  mkChangedOptionModule,
+  mkDefinition,
+  mkEnableOption,
+  mkMergedOptionModule,
+  mkRemovedOptionModule,
+  mkRenamedOptionModule,
+  mkRenamedOptionModuleWith,
+  parsePath,
+  renderDiff,
+  showOption,
+  t,
+} from "../../src/lib/index.ts";
 import { ProblemError, renderProblems } from "../../src/problems/index.ts";
 import { broken } from "./fixtures/broken.ts";
 import { brokenCalls } from "./fixtures/broken-calls.ts";
 import { brokenChanges } from "./fixtures/broken-changes.ts";
 import { brokenDeclarations } from "./fixtures/broken-declarations.ts";
 import { brokenModules } from "./fixtures/broken-modules.ts";
+import { brokenTypes } from "./fixtures/broken-types.ts";
 
 async function problemsOf(run: () => unknown): Promise<ProblemError> {
   try {
@@ -24,6 +53,7 @@ describe("what is wrong with a configuration", () => {
     ...brokenChanges,
     ...brokenDeclarations,
     ...brokenModules,
+    ...brokenTypes,
   })) {
     it(`is told as expected: ${name}`, async () => {
       const error = await problemsOf(run);
@@ -40,4 +70,59 @@ describe("what is wrong with a configuration", () => {
       if (code !== undefined) expect(error.has(code)).toBe(true);
     });
   }
+
+  it("is a problem of the call, too, where an argument is nothing that the function can use", () => {
+    const wrong = (value: unknown): never => value as never;
+    const calls: { readonly [name: string]: () => unknown } = {
+      mkAliasOptionModule: () => mkAliasOptionModule(wrong("old"), ["new"]),
+      mkRenamedOptionModule: () => mkRenamedOptionModule(["old"], wrong("new")),
+      mkRenamedOptionModuleWith: () => mkRenamedOptionModuleWith(wrong(null)),
+      doRename: () => doRename(wrong({})),
+      mkRemovedOptionModule: () => mkRemovedOptionModule(wrong("old"), "Gone."),
+      mkMergedOptionModule: () => mkMergedOptionModule(wrong(["old"]), ["new"], () => 1),
+      mkChangedOptionModule: () => mkChangedOptionModule(["old"], ["new"], wrong(1)),
+      mkEnableOption: () => mkEnableOption(wrong(undefined)),
+      mkDefinition: () => mkDefinition(wrong(null)),
+      mapDefinitionValue: () => mapDefinitionValue(wrong(1), 2),
+      mapAttrs: () => mapAttrs(wrong(null), () => 1),
+      mapAttrsTo: () => mapAttrsTo({}, wrong(1)),
+      genAttrs: () => genAttrs(wrong("ab"), () => 1),
+      mergeTypes: () => mergeTypes(t.int, wrong(1)),
+      literalExpression: () => literalExpression(wrong(1)),
+      literalMD: () => literalMD(wrong(1)),
+      literalCode: () => literalCode("nix", wrong(1)),
+      showOption: () => showOption(wrong("a.b")),
+      parsePath: () => parsePath(wrong(null)),
+      explain: () => explain(wrong(null), "a"),
+      renderDiff: () => renderDiff(wrong(null)),
+      checkAssertions: () => checkAssertions(wrong(null)),
+      deprecationWarnings: () => deprecationWarnings(wrong(null)),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      let error: unknown;
+      try {
+        call();
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(error, name).toBeInstanceOf(ConfigError);
+      const [{ code, message }] = (error as ConfigError).problems;
+      expect([code, message]).toEqual(["call-invalid", expect.stringMatching(`^${name} takes `)]);
+    }
+  });
+
+  it("has an expected text for every code", () => {
+    const codes = [...sources("src/lib").matchAll(/(?:\bcode: |\bcustom\(\s*)"([a-z-]+)"/g)].map(([, code]) => code);
+    const texts = sources("tests/lib/expected");
+    expect(codes.length).toBeGreaterThan(40);
+    expect(codes.filter((code) => !texts.includes(`[${code}]`))).toEqual([]);
+  });
 });
+
+/** All files below a directory. */
+function sources(directory: string): string {
+  return readdirSync(directory, { withFileTypes: true })
+    .map(({ name, parentPath }) => join(parentPath, name))
+    .map((path) => (/\.\w+$/.test(path) ? readFileSync(path, "utf8") : sources(path)))
+    .join("\n");
+}

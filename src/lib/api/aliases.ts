@@ -38,8 +38,19 @@ export function mkAliasDefinitions<X>(option: OptionView<unknown>): Wrapped<X> {
 }
 
 /**
- * The same, with something around the definitions: another priority, or the attribute set that they are a member of.
+ * The same, with something around the definitions: the attribute set that they are a member of.
  * NixOS: `lib.mkAliasAndWrapDefinitions`.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkAliasAndWrapDefinitions, mkMerge, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ a: mkOption({ type: t.int }), b: mkOption({ type: t.int, default: 1 }) });
+ * const mine = defineModule<typeof options>({
+ *   options,
+ *   config: ({ options: all }) => mkMerge([{ a: 2 }, mkAliasAndWrapDefinitions((defs) => ({ b: defs }), all.a)]),
+ * });
+ *
+ * evalModules({ modules: [mine] }).config.b; // 2
  */
 export function mkAliasAndWrapDefinitions<X>(
   wrap: (definitions: Wrapped<never>) => Later<X>,
@@ -159,6 +170,7 @@ export function mergeAttrDefinitionsWithPrio<E>(option: OptionView<{ readonly [n
  * showOptionWithDefLocs(view.web.host); // "web.host, with values defined in:\n  - host.json"
  */
 export function showOptionWithDefLocs(option: OptionView<unknown>): string {
+  optionOf(option, showOptionWithDefLocs);
   return [`${showPath(option.path)}, with values defined in:`, ...option.files.map((file) => `  - ${file}`)].join("\n");
 }
 

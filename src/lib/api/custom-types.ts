@@ -9,6 +9,7 @@ import {
   type At,
   combineTypes,
   type DescriptionClass,
+  isType,
   makeType,
   mergeEqual,
   mergeOne,
@@ -130,15 +131,30 @@ function rawFunctor<P>(name: string, { payload, binOp, type }: OptionTypeFunctor
  * mergeTypes(t.enum(["a"]), t.enum(["b"])) !== undefined; // true
  */
 export function mergeTypes<A extends OptionType, B extends OptionType>(own: A, other: B): (A & B) | undefined {
+  for (const type of [own, other]) expecting(isType(type), "mergeTypes", "two types", type);
   return combineTypes(own as unknown as Type, other as unknown as Type) as unknown as (A & B) | undefined;
 }
 
-/** Merge definitions by requiring them to be equal. Problem: `definition-conflict`. NixOS: `lib.mergeEqualOption`. */
+/**
+ * Merge definitions by requiring them to be equal. Problem: `definition-conflict`. NixOS: `lib.mergeEqualOption`.
+ *
+ * @example
+ * import { mergeEqualOption, mkOptionType } from "osmod/lib";
+ *
+ * export const version = mkOptionType<string>({ name: "version", merge: mergeEqualOption });
+ */
 export function mergeEqualOption<V>(loc: readonly string[], defs: Definitions<V>): V {
   return mergeEqual(placeOf(loc), asDefs(defs)) as V;
 }
 
-/** Take the one definition there is. Problem: `definition-not-unique`. NixOS: `lib.mergeOneOption`. */
+/**
+ * Take the one definition there is. Problem: `definition-not-unique`. NixOS: `lib.mergeOneOption`.
+ *
+ * @example
+ * import { mergeOneOption, mkOptionType } from "osmod/lib";
+ *
+ * export const owner = mkOptionType<string>({ name: "owner", merge: mergeOneOption });
+ */
 export function mergeOneOption<V>(loc: readonly string[], defs: Definitions<V>): V {
   return mergeOne(placeOf(loc), asDefs(defs)) as V;
 }
@@ -171,6 +187,11 @@ export function mergeUniqueOption<D, V = D>(spec: {
  * by name (the first module wins), truth by "or"; numbers have to be equal. Problem: `definition-conflict`.
  *
  * NixOS: `lib.mergeDefaultOption`.
+ *
+ * @example
+ * import { mergeDefaultOption, mkOptionType } from "osmod/lib";
+ *
+ * export const words = mkOptionType<string>({ name: "words", merge: mergeDefaultOption });
  */
 export function mergeDefaultOption<V>(loc: readonly string[], defs: Definitions<unknown>): V {
   return mergeDefault(placeOf(loc), asDefs(defs)) as V;

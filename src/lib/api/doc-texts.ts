@@ -1,6 +1,7 @@
 /**
  * What documentation shows: words for values that cannot be printed, and names of options.
  */
+import { expecting, expectingPath } from "../core/calls.ts";
 import { DocText } from "../core/doc-text.ts";
 import { showPath } from "../core/loc.ts";
 
@@ -17,11 +18,20 @@ import { showPath } from "../core/loc.ts";
  * });
  */
 export function literalExpression(text: string): DocText {
+  expecting(typeof text === "string", "literalExpression", "text", text);
   return new DocText("expression", text);
 }
 
-/** Prose, in Markdown, that documentation shows in the place of a default or an example. NixOS: `lib.literalMD`. */
+/**
+ * Prose, in Markdown, that documentation shows in the place of a default or an example. NixOS: `lib.literalMD`.
+ *
+ * @example
+ * import { literalMD, mkOption, t } from "osmod/lib";
+ *
+ * export const option = mkOption({ type: t.int, defaultText: literalMD("the number of *cores*") });
+ */
 export function literalMD(text: string): DocText {
+  expecting(typeof text === "string", "literalMD", "text", text);
   return new DocText("markdown", text);
 }
 
@@ -34,6 +44,7 @@ export function literalMD(text: string): DocText {
  * literalCode("nginx", "listen 80;").text; // "```nginx\nlisten 80;\n```"
  */
 export function literalCode(language: string, text: string): DocText {
+  expecting(typeof text === "string", "literalCode", "a language and text", text);
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const fence = "`".repeat(longest + 1);
   return literalMD(`${fence}${language}\n${text}\n${fence}`);
@@ -48,5 +59,6 @@ export function literalCode(language: string, text: string): DocText {
  * showOption(["sites", "example.org", "root"]); // "sites.\"example.org\".root"
  */
 export function showOption(path: readonly string[]): string {
+  expectingPath("showOption", path);
   return showPath(path);
 }

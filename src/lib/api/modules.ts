@@ -2,7 +2,7 @@
  * Making modules and evaluating them.
  */
 
-import { expecting, fileOrigin, inCall } from "../core/calls.ts";
+import { expecting, expectingPath, fileOrigin, inCall } from "../core/calls.ts";
 import { isList } from "../core/careful.ts";
 import { typeInvalid } from "../core/declaration-problems.ts";
 import { evaluate, type RawEvaluation } from "../core/evaluate.ts";
@@ -130,7 +130,7 @@ export function evalModules<const M extends readonly AnyModule[]>(spec: EvalSpec
     const { modules, specialArgs, class: expected, prefix } = spec;
     expecting(isList(modules), "evalModules", "a list of modules", modules);
     expecting(expected === undefined || typeof expected === "string", "class of evalModules", "text", expected);
-    expecting(prefix === undefined || isList(prefix), "prefix of evalModules", "a list of names", prefix);
+    if (prefix !== undefined) expectingPath("prefix of evalModules", prefix);
     return evaluate({ modules: modules as unknown as readonly ModuleLike[], specialArgs, class: expected, prefix });
   });
   return evaluation as unknown as Evaluation<ScopeOf<M>>;
@@ -150,7 +150,14 @@ export function setDefaultModuleLocation<S>(file: string, module: Module<S>): Mo
   return new ModuleRecord({ imports }, fileOrigin("setDefaultModuleLocation", file), true) as unknown as Module<S>;
 }
 
-/** True for what `defineModule` and `dataModule` return. */
+/**
+ * True for what `defineModule` and `dataModule` return.
+ *
+ * @example
+ * import { defineModule, isModule } from "osmod/lib";
+ *
+ * [isModule(defineModule({})), isModule({})]; // [true, false]
+ */
 export function isModule(value: unknown): value is AnyModule {
   return value instanceof ModuleRecord;
 }

@@ -1,6 +1,7 @@
 /**
  * Modules for options that moved, typed.
  */
+import { expecting, expectingFunction, expectingPath, inCall } from "../core/calls.ts";
 import type { Visibility } from "../core/option.ts";
 import { Origin } from "../core/origin.ts";
 import * as renames from "../renames.ts";
@@ -37,15 +38,22 @@ export interface RenameSpec {
  * @see mkRenamedOptionModule for the usual way.
  */
 export function doRename(spec: RenameSpec): AnyModule {
-  return renames.movedModule(spec, Origin.capture(doRename)) as unknown as AnyModule;
+  const origin = Origin.capture(doRename);
+  return move("doRename", spec, () => renames.movedModule(spec, origin));
 }
 
 /**
  * Make `from` another name of `to`: `mkAliasOptionModule(["services", "ssh"], ["services", "sshd"])`. NixOS:
  * `lib.mkAliasOptionModule`.
+ *
+ * @example
+ * import { mkAliasOptionModule } from "osmod/lib";
+ *
+ * export const alias = mkAliasOptionModule(["services", "ssh"], ["services", "openssh"]);
  */
 export function mkAliasOptionModule(from: Path, to: Path): AnyModule {
-  return renames.aliasModule(from, to, Origin.capture(mkAliasOptionModule)) as unknown as AnyModule;
+  const origin = Origin.capture(mkAliasOptionModule);
+  return move("mkAliasOptionModule", { from, to }, () => renames.aliasModule(from, to, origin));
 }
 
 /**
@@ -57,7 +65,8 @@ export function mkAliasOptionModule(from: Path, to: Path): AnyModule {
  * export const renamed = mkRenamedOptionModule(["services", "ssh"], ["services", "openssh"]);
  */
 export function mkRenamedOptionModule(from: Path, to: Path): AnyModule {
-  return renames.renamedModule(from, to, Origin.capture(mkRenamedOptionModule)) as unknown as AnyModule;
+  const origin = Origin.capture(mkRenamedOptionModule);
+  return move("mkRenamedOptionModule", { from, to }, () => renames.renamedModule(from, to, origin));
 }
 
 /**
@@ -82,23 +91,40 @@ export function mkRenamedOptionModuleWith(spec: {
   /** Without it, the module serves no release in which the old name is needed. */
   readonly oldestSupportedRelease?: number;
 }): AnyModule {
-  const { from, to, sinceRelease, oldestSupportedRelease = Number.POSITIVE_INFINITY } = spec;
   const origin = Origin.capture(mkRenamedOptionModuleWith);
-  const warn = oldestSupportedRelease >= sinceRelease;
-  return renames.movedModule({ from, to, visible: false, warn }, origin) as unknown as AnyModule;
+  return move("mkRenamedOptionModuleWith", spec, () => {
+    const { from, to, sinceRelease, oldestSupportedRelease = Number.POSITIVE_INFINITY } = spec;
+    const warn = oldestSupportedRelease >= sinceRelease;
+    return renames.movedModule({ from, to, visible: false, warn }, origin);
+  });
 }
 
 /**
  * Say that an option is gone, and what to do instead; defining it is a failed assertion. Problem: `option-removed` for
  * whoever reads it. NixOS: `lib.mkRemovedOptionModule`.
+ *
+ * @example
+ * import { mkRemovedOptionModule } from "osmod/lib";
+ *
+ * export const removed = mkRemovedOptionModule(["services", "telnet"], "Use services.openssh.");
  */
 export function mkRemovedOptionModule(path: Path, instead: string): AnyModule {
-  return renames.removedModule(path, instead, Origin.capture(mkRemovedOptionModule)) as unknown as AnyModule;
+  const origin = Origin.capture(mkRemovedOptionModule);
+  return inCall("mkRemovedOptionModule", () => {
+    expectingPath("mkRemovedOptionModule", path);
+    expecting(typeof instead === "string", "mkRemovedOptionModule", "text about what to do instead", instead);
+    return renames.removedModule(path, instead, origin) as unknown as AnyModule;
+  });
 }
 
 /**
  * Say that several options became one; `convert` computes the new one's value from the configuration. NixOS:
  * `lib.mkMergedOptionModule`.
+ *
+ * @example
+ * import { mkMergedOptionModule } from "osmod/lib";
+ *
+ * export const merged = mkMergedOptionModule<{}>([["http"], ["https"]], ["ports"], () => [80, 443]);
  */
 export function mkMergedOptionModule<S = {}>(
   froms: readonly Path[],
@@ -108,7 +134,14 @@ export function mkMergedOptionModule<S = {}>(
   return merged(froms, to, convert as (config: object) => unknown, mkMergedOptionModule);
 }
 
-/** Say that an option became another one of a different type. NixOS: `lib.mkChangedOptionModule`. */
+/**
+ * Say that an option became another one of a different type. NixOS: `lib.mkChangedOptionModule`.
+ *
+ * @example
+ * import { mkChangedOptionModule } from "osmod/lib";
+ *
+ * export const changed = mkChangedOptionModule<{}>(["port"], ["ports"], () => [80]);
+ */
 export function mkChangedOptionModule<S = {}>(
   from: Path,
   to: Path,
@@ -123,5 +156,21 @@ function merged<S>(
   convert: (config: object) => unknown,
   above: (...args: never[]) => unknown,
 ): Module<S> {
-  return renames.mergedModule(froms, to, convert, Origin.capture(above)) as unknown as Module<S>;
+  const origin = Origin.capture(above);
+  return inCall(above.name, () => {
+    expecting(Array.isArray(froms), above.name, "a list of paths", froms);
+    for (const path of [...froms, to]) expectingPath(above.name, path);
+    expectingFunction(above.name, convert);
+    return renames.mergedModule(froms, to, convert, origin) as unknown as Module<S>;
+  });
+}
+
+/** Make a module for an option that moved, once it is known that both paths are paths. */
+function move(call: string, spec: { readonly from: Path; readonly to: Path }, make: () => object): AnyModule {
+  return inCall(call, () => {
+    expecting(typeof spec === "object" && spec !== null, call, "what moved, { from: […], to: […] }", spec);
+    expectingPath(call, spec.from);
+    expectingPath(call, spec.to);
+    return make() as AnyModule;
+  });
 }

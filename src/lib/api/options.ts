@@ -108,8 +108,16 @@ const optionFields: readonly string[] = [
   "relatedPackages",
 ] satisfies readonly (keyof OptionSpec<OptionType, unknown>)[];
 
-/** Declare an option that switches something on; off by default. */
+/**
+ * Declare an option that switches something on; off by default.
+ *
+ * @example
+ * import { mkEnableOption } from "osmod/lib";
+ *
+ * export const options = { web: { enable: mkEnableOption("the web server") } };
+ */
 export function mkEnableOption<const W extends string>(what: W): Option<Bool, `Whether to enable ${W}.`> {
+  expecting(typeof what === "string", "mkEnableOption", "the name of what is switched on", what);
   const fields = { type: bool, default: false, example: true, description: `Whether to enable ${what}.` };
   return new OptionDecl(fields, Origin.capture(mkEnableOption)) as unknown as Option<Bool, `Whether to enable ${W}.`>;
 }
@@ -217,7 +225,15 @@ export function mkSinkUndeclaredOptions(
 /** Takes anything, wrappers included, and looks at none of it. */
 const sink: Type = makeType({ name: "sink", check: () => true, merge: () => false });
 
-/** Declare options as a constant, whose type other modules can name. */
+/**
+ * Declare options as a constant, whose type other modules can name.
+ *
+ * @example
+ * import { declareOptions, mkOption, t } from "osmod/lib";
+ *
+ * export const options = declareOptions({ web: { port: mkOption({ type: t.port, default: 80 }) } });
+ * export type Options = typeof options;
+ */
 export function declareOptions<O extends Tree>(options: O): O {
   inCall("declareOptions", () => checkTree(options));
   return options;

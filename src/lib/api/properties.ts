@@ -6,7 +6,7 @@
  * at.
  */
 
-import { fileOrigin, inCall } from "../core/calls.ts";
+import { expecting, expectingFunction, fileOrigin, inCall } from "../core/calls.ts";
 import { isList } from "../core/careful.ts";
 import { assertionFailed } from "../core/module-problems.ts";
 import { Origin } from "../core/origin.ts";
@@ -111,6 +111,8 @@ export function mkDefinition<X>(definition: {
   readonly value: Later<X>;
 }): Wrapped<X> {
   return inCall("mkDefinition", () => {
+    const isSet = typeof definition === "object" && definition !== null;
+    expecting(isSet, "mkDefinition", "a definition and its place, { file, value }", definition);
     const { file, line, value } = definition;
     const origin = fileOrigin("file of mkDefinition", file, line);
     return new Property("definition", placed(value, origin), origin, origin) as unknown as Wrapped<X>;
@@ -137,6 +139,7 @@ function placed(value: unknown, origin: Origin): unknown {
  * evalModules({ modules: [mine] }).config.port; // 81
  */
 export function mapDefinitionValue<A, B>(f: (value: A) => B, definition: Def<Lazy<A>>): Wrapped<B> {
+  expectingFunction("mapDefinitionValue", f);
   const map = (value: unknown): unknown => {
     if (value instanceof Property) {
       const { kind, content, argument, origin } = value;
@@ -174,47 +177,146 @@ export function mkMerge<X>(values: readonly Later<X>[]): Wrapped<X> {
   return wrap("merge", values, undefined, mkMerge);
 }
 
-/** Give a definition a priority; the lowest number wins. A plain definition has 100. */
+/**
+ * Give a definition a priority; the lowest number wins. A plain definition has 100.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkOption, mkOverride, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const one = defineModule<typeof options>({ options, config: { port: mkOverride(90, 8080) } });
+ * const other = defineModule<typeof options>({ config: { port: 81 } });
+ *
+ * evalModules({ modules: [one, other] }).config.port; // 8080
+ */
 export function mkOverride<X>(number: number, value: Later<X>): Wrapped<X> {
   return wrap("override", value, number, mkOverride);
 }
 
-/** Win over plain definitions (priority 50). */
+/**
+ * Win over plain definitions (priority 50).
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkForce, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const one = defineModule<typeof options>({ options, config: { port: mkForce(8080) } });
+ * const other = defineModule<typeof options>({ config: { port: 81 } });
+ *
+ * evalModules({ modules: [one, other] }).config.port; // 8080
+ */
 export function mkForce<X>(value: Later<X>): Wrapped<X> {
   return wrap("override", value, priority.force, mkForce);
 }
 
-/** Win over everything, for what a virtual machine changes (priority 10). */
+/**
+ * Win over everything, for what a virtual machine changes (priority 10).
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkOption, mkVMOverride, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const one = defineModule<typeof options>({ options, config: { port: mkVMOverride(8080) } });
+ * const other = defineModule<typeof options>({ config: { port: 81 } });
+ *
+ * evalModules({ modules: [one, other] }).config.port; // 8080
+ */
 export function mkVMOverride<X>(value: Later<X>): Wrapped<X> {
   return wrap("override", value, priority.vm, mkVMOverride);
 }
 
-/** Win over plain definitions, but not over `mkForce`: for what an installation medium changes (priority 60). */
+/**
+ * Win over plain definitions, but not over `mkForce`: for what an installation medium changes (priority 60).
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkImageMediaOverride, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const one = defineModule<typeof options>({ options, config: { port: mkImageMediaOverride(8080) } });
+ * const other = defineModule<typeof options>({ config: { port: 81 } });
+ *
+ * evalModules({ modules: [one, other] }).config.port; // 8080
+ */
 export function mkImageMediaOverride<X>(value: Later<X>): Wrapped<X> {
   return wrap("override", value, priority.imageMedia, mkImageMediaOverride);
 }
 
-/** Give way to plain definitions (priority 1000). */
+/**
+ * Give way to plain definitions (priority 1000).
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkDefault, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const one = defineModule<typeof options>({ options, config: { port: mkDefault(8080) } });
+ * const other = defineModule<typeof options>({ config: { port: 81 } });
+ *
+ * evalModules({ modules: [one, other] }).config.port; // 81
+ */
 export function mkDefault<X>(value: Later<X>): Wrapped<X> {
   return wrap("override", value, priority.default, mkDefault);
 }
 
-/** Give way to everything but be used like an option's own default (priority 1500). */
+/**
+ * Give way to everything but be used like an option's own default (priority 1500).
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkOption, mkOptionDefault, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ port: mkOption({ type: t.port, default: 80 }) });
+ * const one = defineModule<typeof options>({ options, config: { port: mkOptionDefault(8080) } });
+ * const other = defineModule<typeof options>({ config: { port: 81 } });
+ *
+ * evalModules({ modules: [one, other] }).config.port; // 81
+ */
 export function mkOptionDefault<X>(value: Later<X>): Wrapped<X> {
   return wrap("override", value, priority.optionDefault, mkOptionDefault);
 }
 
-/** Place a definition among the others of a list or text; ascending, 1000 is where plain ones are. */
+/**
+ * Place a definition among the others of a list or text; ascending, 1000 is where plain ones are.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkOption, mkOrder, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ names: mkOption({ type: t.listOf(t.str) }) });
+ * const one = defineModule<typeof options>({ options, config: { names: mkOrder(400, ["a"]) } });
+ * const other = defineModule<typeof options>({ config: { names: ["b"] } });
+ *
+ * evalModules({ modules: [one, other] }).config.names; // ["a", "b"]
+ */
 export function mkOrder<X>(number: number, value: Later<X>): Wrapped<X> {
   return wrap("order", value, number, mkOrder);
 }
 
-/** Place a definition before the plain ones (order 500). */
+/**
+ * Place a definition before the plain ones (order 500).
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkBefore, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ names: mkOption({ type: t.listOf(t.str) }) });
+ * const one = defineModule<typeof options>({ options, config: { names: mkBefore(["a"]) } });
+ * const other = defineModule<typeof options>({ config: { names: ["b"] } });
+ *
+ * evalModules({ modules: [one, other] }).config.names; // ["a", "b"]
+ */
 export function mkBefore<X>(value: Later<X>): Wrapped<X> {
   return wrap("order", value, order.before, mkBefore);
 }
 
-/** Place a definition after the plain ones (order 1500). */
+/**
+ * Place a definition after the plain ones (order 1500).
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, mkAfter, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ names: mkOption({ type: t.listOf(t.str) }) });
+ * const one = defineModule<typeof options>({ options, config: { names: mkAfter(["c"]) } });
+ * const other = defineModule<typeof options>({ config: { names: ["b"] } });
+ *
+ * evalModules({ modules: [one, other] }).config.names; // ["b", "c"]
+ */
 export function mkAfter<X>(value: Later<X>): Wrapped<X> {
   return wrap("order", value, order.after, mkAfter);
 }
@@ -287,7 +389,17 @@ export function mkEach<W>(value: Later<W>): Each<W> {
   return new EachValue(value) as unknown as Each<W>;
 }
 
-/** Use a function as a value; functions otherwise are thunks. */
+/**
+ * Use a function as a value; functions otherwise are thunks.
+ *
+ * @example
+ * import { declareOptions, defineModule, evalModules, literal, mkOption, t } from "osmod/lib";
+ *
+ * const options = declareOptions({ double: mkOption({ type: t.functionTo<typeof t.int, number>(t.int) }) });
+ * const mine = defineModule<typeof options>({ options, config: { double: literal((n: number) => 2 * n) } });
+ *
+ * evalModules({ modules: [mine] }).config.double(4); // 8
+ */
 export function literal<V>(value: V): Literal<V> {
   return new LiteralValue(value) as Literal<V>;
 }

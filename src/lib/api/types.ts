@@ -95,7 +95,14 @@ function attrListWithOf({ elemType, ...rest }: AttrListSpec<d.OptionType>): d.Op
   return as(attrListWith(inner(elemType), rest));
 }
 
-/** All option types. */
+/**
+ * All option types.
+ *
+ * @example
+ * import { mkOption, t } from "osmod/lib";
+ *
+ * export const ports = mkOption({ type: t.attrsOf(t.nullOr(t.port)), default: {} });
+ */
 export const t = {
   bool: as<d.Bool>(scalar.bool),
   /** True if any definition is. */
@@ -260,7 +267,9 @@ export const t = {
   /** One definition only, with a word about why. */
   unique: <T extends d.OptionType>(spec: { readonly message: string }, type: T): T =>
     as(scalar.unique(spec.message, inner(type))),
-  /** A type with a further condition. */
+  /**
+   * A type with a further condition, which each definition has to meet; where there are options inside, the value.
+   */
   addCheck: <T extends d.OptionType>(type: T, check: (value: d.Val<T>) => boolean): T =>
     as(scalar.addCheck(inner(type), check as (value: unknown) => boolean)),
 
@@ -283,5 +292,12 @@ export const t = {
 // Whatever an argument throws when it is looked at is a problem, too.
 guardCalls("t", t);
 
-/** The same as `t`, by the name it has in Nix. */
+/**
+ * The same as `t`, by the name it has in Nix.
+ *
+ * @example
+ * import { t, types } from "osmod/lib";
+ *
+ * types === t; // true
+ */
 export const types: typeof t = t;

@@ -6,13 +6,24 @@
  */
 import { ProblemError, problem } from "../../problems/index.ts";
 import { type ConfigError, configError } from "../config-error.ts";
-import { carefully, messageOf } from "./careful.ts";
+import { carefully, isList, messageOf } from "./careful.ts";
 import { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
 
 /** Insist on an argument being what it has to be; `wanted` is what that is, with an article. */
 export function expecting(isRight: boolean, call: string, wanted: string, got: unknown): void {
   if (!isRight) throw callInvalid(call, wanted, got);
+}
+
+/** Insist on the path of an option: its names, not the text that they make. */
+export function expectingPath(call: string, path: unknown): void {
+  const isPath = carefully(() => isList(path) && path.every((name) => typeof name === "string"), false);
+  expecting(isPath, call, 'a path as a list of names, ["services", "web"]', path);
+}
+
+/** Insist on a function. */
+export function expectingFunction(call: string, f: unknown): void {
+  expecting(typeof f === "function", call, "a function", f);
 }
 
 function callInvalid(call: string, wanted: string, got: unknown): ConfigError {

@@ -23,6 +23,7 @@ import {
   conditionNotBoolean,
   definitionConflict,
   effectivePriority,
+  mergeInvalid,
   numberInvalid,
   priorityInThunk,
 } from "./problems.ts";
@@ -173,7 +174,7 @@ export function pushDown(def: Def, out: Def[]): void {
       pushDown(new Def(value.content, origin, def.conditions, def.priority, def.base), out);
       return;
     case "merge":
-      for (const item of listOf(value.content))
+      for (const item of listOf(value.content, origin))
         pushDown(new Def(item, origin, def.conditions, def.priority, def.base), out);
       return;
     case "if":
@@ -248,9 +249,10 @@ function under(property: Property, outer: Conditions | undefined): Conditions | 
 }
 
 /** The members of a merge; a function says what they are once they are needed. */
-function listOf(value: unknown): readonly unknown[] {
+function listOf(value: unknown, origin: Origin): readonly unknown[] {
   const list: unknown = typeof value === "function" ? value() : value;
-  return isList(list) ? list : [];
+  if (!isList(list)) throw mergeInvalid(list, origin);
+  return list;
 }
 
 /** Take the wrappers off the definitions of one option, and drop those whose conditions do not hold. */
@@ -276,7 +278,7 @@ function peelInto(value: unknown, origin: Origin, from: Def, phase: number, out:
     if (kind === "if" && phase === 0) {
       if (argument !== true && !Condition.of(value).holds()) return;
     } else if (kind === "merge" && phase === 0) {
-      for (const item of listOf(content)) peelInto(item, origin, from, 0, out);
+      for (const item of listOf(content, origin)) peelInto(item, origin, from, 0, out);
       return;
     } else if (kind === "definition" && phase === 0) {
       origin = argument instanceof Origin ? argument : new Origin(String(argument));

@@ -2,7 +2,14 @@
  * Words in the place of a value, where documentation shows one.
  */
 
-/** Text to be shown as it is, instead of a value: code, or Markdown. */
+/**
+ * Text to be shown as it is, instead of a value: code, or Markdown.
+ *
+ * @example
+ * import { DocText, literalMD } from "osmod/lib";
+ *
+ * literalMD("see below") instanceof DocText; // true
+ */
 export class DocText {
   readonly format: "expression" | "markdown";
   readonly text: string;

@@ -4,7 +4,7 @@
 
 import { submodule } from "../types/submodule.ts";
 import { Blueprint } from "./blueprint.ts";
-import { expecting, inCall } from "./calls.ts";
+import { expecting, expectingPath, inCall } from "./calls.ts";
 import { carefully, isList } from "./careful.ts";
 import { type Cell, Computation } from "./cell.ts";
 import { graphOf, type ModuleGraph } from "./graph.ts";
@@ -103,6 +103,7 @@ export class RawEvaluation {
       "a list of modules",
       modules,
     );
+    if (prefix !== undefined) expectingPath("prefix of extendModules", prefix);
     const { spec } = this;
     return new RawEvaluation({
       ...spec,
@@ -125,7 +126,8 @@ function argumentsAbout(evaluation: RawEvaluation): object {
 
 /** The evaluation that somebody was given, for whoever looks inside it. */
 export function evaluated(evaluation: unknown, call: string): RawEvaluation {
-  expecting(evaluation instanceof RawEvaluation, call, "an evaluation, which evalModules returns", evaluation);
+  const isOne = carefully(() => evaluation instanceof RawEvaluation, false);
+  expecting(isOne, call, "an evaluation, which evalModules returns", evaluation);
   return evaluation as RawEvaluation;
 }
 

@@ -7,7 +7,7 @@ import { applyChanges } from "./change.ts";
 import { type Def, peel, resolve, type Survivors, setGetter, setMember } from "./definition.ts";
 import { type Loc, showLoc } from "./loc.ts";
 import type { Origin } from "./origin.ts";
-import { definitionType, optionUndefined, wrapperNesting } from "./problems.ts";
+import { definitionRefused, definitionType, optionUndefined, wrapperNesting } from "./problems.ts";
 import { Property, priority as priorities } from "./property.ts";
 import type { At, Context, Type } from "./type.ts";
 
@@ -25,10 +25,11 @@ export function mergeSurvivors(at: At, type: Type, survivors: Survivors, from: U
   return changes.length === 0 ? value : applyChanges(at, type, value, changes);
 }
 
-function mergeUnchanged(at: At, type: Type, { defs, priority }: Survivors, from: Undefined): unknown {
+function mergeUnchanged(at: At, type: Type, { defs, priority, changes }: Survivors, from: Undefined): unknown {
   if (defs.length === 0) {
     if (type.emptyValue !== undefined) return type.emptyValue(at);
-    throw optionUndefined(at.loc, from.schema?.origins ?? [], from.raw.length, priority !== priorities.none);
+    const other = priority !== priorities.none ? "unset" : changes.length > 0 ? "changed" : undefined;
+    throw optionUndefined(at.loc, from.schema?.origins ?? [], from.raw.length, other);
   }
   const bad = type.misfits(defs);
   if (bad.length > 0) throw misfit(at, type, bad);
@@ -50,7 +51,9 @@ export function misfit(at: At, type: Type, bad: readonly Def[]): Error {
   const wrapped = bad.find((def) => def.value instanceof Property);
   if (wrapped !== undefined) return wrapperNesting(at.loc, wrapped, wrapped.value as Property);
   const isEndless = bad.some((def) => containsItself(def.value));
-  return definitionType(at.loc, type.description, bad, isEndless ? endless : undefined);
+  if (isEndless) return definitionType(at.loc, type.description, bad, endless);
+  const isRefused = type.refines !== undefined && type.refines.misfits(bad).length === 0;
+  return isRefused ? definitionRefused(at.loc, type.description, bad) : definitionType(at.loc, type.description, bad);
 }
 
 const endless = `It has no end: it contains itself, is nested more than ${maxNesting} deep, or has a long list with holes.`;

@@ -34,9 +34,10 @@ function kindOfReadable(value: unknown): string {
   if (value instanceof Property) return propertyName(value);
   if (value instanceof UnsetValue) return "mkUnset()";
   if (value instanceof Change) return changeName(value);
+  if (value instanceof EachValue) return "mkEach";
   switch (typeof value) {
     case "object":
-      return "an attribute set";
+      return objectKind(value);
     case "function":
       return "a function";
     case "undefined":
@@ -44,6 +45,12 @@ function kindOfReadable(value: unknown): string {
     default:
       return `a ${typeof value}`;
   }
+}
+
+function objectKind(value: object): string {
+  if (value instanceof OptionDecl) return "an option";
+  const name = className(value);
+  return name === "" ? "an attribute set" : `an instance of ${name.trim()}`;
 }
 
 function render(value: unknown, depth: number): string {

@@ -9,7 +9,7 @@ import { carefully, messageOf } from "./careful.ts";
 import { type Loc, showLoc, showPath } from "./loc.ts";
 import type { Origin } from "./origin.ts";
 import { kindOf, print } from "./print.ts";
-import { type Property, propertyName } from "./property.ts";
+import { Property, propertyName } from "./property.ts";
 
 /** The part of a definition that problems show. */
 export interface Shown {
@@ -60,6 +60,20 @@ export function definitionType(
   );
 }
 
+/** A definition of the right kind that does not meet the further condition of its type. */
+export function definitionRefused(loc: Loc | undefined, wanted: string, bad: readonly Shown[]): ConfigError {
+  const option = showLoc(loc);
+  return configError(
+    problem({
+      code: "definition-type",
+      option,
+      message: `${option} takes ${article(wanted)} that meets a further condition, which this does not`,
+      sites: sites(bad),
+      fix: `give ${option} a value that passes the check in its type (t.addCheck).`,
+    }),
+  );
+}
+
 /** Wrappers nested in an order that merging cannot honour; the fix names the right one. */
 export function wrapperNesting(
   loc: Loc | undefined,
@@ -77,6 +91,33 @@ export function wrapperNesting(
         "Wrappers nest in one order: mkIf and mkMerge outside, then one priority, then one order, then the value.",
       ],
       fix: nestingFix(property, def.order !== undefined),
+    }),
+  );
+}
+
+/** A wrapper inside a value that no type looks into. */
+export function wrapperInValue(loc: Loc | undefined, def: Shown, value: object, name: string): ConfigError {
+  const option = showLoc(loc);
+  const origin = value instanceof Property ? (value.origin ?? def.origin) : def.origin;
+  return configError(
+    problem({
+      code: "wrapper-nesting",
+      option,
+      message: `${option}: ${name} stands inside a value that the option's type does not look into`,
+      sites: [origin.site({ value: print(value) })],
+      fix: `put ${name} around what defines the whole option, or declare it with a type that looks inside: t.attrsOf(…), t.listOf(…).`,
+    }),
+  );
+}
+
+/** `mkMerge` of something that is no list. */
+export function mergeInvalid(value: unknown, origin: Origin): ConfigError {
+  return configError(
+    problem({
+      code: "merge-invalid",
+      message: `mkMerge takes a list of definitions, not ${kindOf(value)}`,
+      sites: [origin.site({ value: print(value) })],
+      fix: "put what is to be merged into a list: mkMerge([…, …]).",
     }),
   );
 }
@@ -165,7 +206,7 @@ export function optionUndefined(
   loc: Loc | undefined,
   declarations: readonly Origin[],
   losers: number,
-  isUnset = false,
+  other?: "unset" | "changed",
 ): ConfigError {
   const option = showLoc(loc);
   return configError(
@@ -174,17 +215,23 @@ export function optionUndefined(
       option,
       message: `${option} is read, but has no value`,
       sites: declared(declarations),
-      notes: isUnset
-        ? ["The strongest of its definitions is mkUnset()."]
-        : losers === 0
-          ? []
-          : [
-              `${losers === 1 ? "One definition exists, but its condition does" : `${losers} definitions exist, but their conditions do`} not hold.`,
-            ],
+      notes: other === undefined ? losersNote(losers) : [undefinedNotes[other]],
       fix: `define ${option}, or declare it with a default.`,
     }),
   );
 }
+
+function losersNote(losers: number): readonly string[] {
+  if (losers === 0) return [];
+  return [
+    `${losers === 1 ? "One definition exists, but its condition does" : `${losers} definitions exist, but their conditions do`} not hold.`,
+  ];
+}
+
+const undefinedNotes = {
+  unset: "The strongest of its definitions is mkUnset().",
+  changed: "All that is said of it, by mkRemove or mkTransform, is how to change what others define.",
+};
 
 /** `mkRemove` where there is nothing to take out of. */
 export function notRemovable(loc: Loc | undefined, change: Shown, value: unknown): ConfigError {

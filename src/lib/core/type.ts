@@ -70,6 +70,8 @@ export interface Type {
   readonly schema: SchemaMaker | undefined;
   /** What to use instead, if the type should no longer be used. */
   readonly deprecationMessage: string | undefined;
+  /** The type that this one adds a condition to, of which its description says nothing. */
+  readonly refines: Type | undefined;
 }
 
 /** An option as documentation sees it. */
@@ -126,6 +128,7 @@ export function makeType(spec: TypeSpec): Type {
     emptyText: spec.emptyText,
     schema: spec.schema,
     deprecationMessage: spec.deprecationMessage,
+    refines: spec.refines,
   };
   return type;
 }

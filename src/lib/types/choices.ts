@@ -6,6 +6,7 @@ import { childDef, Def, isGroup, member } from "../core/definition.ts";
 import { eitherSchema, flat, noSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc, showLoc, showPath } from "../core/loc.ts";
 import { rawMember } from "../core/merge.ts";
+import { type ModuleLike, ModuleRecord } from "../core/module.ts";
 import { OptionDecl } from "../core/option.ts";
 import { custom, definitionConflict } from "../core/problems.ts";
 import { LiteralValue, priority } from "../core/property.ts";
@@ -13,13 +14,13 @@ import {
   type At,
   combineTypes,
   type DocumentedDeclaration,
-  isPrimitive,
   makeType,
   mergeOne,
   noCombination,
   phrase,
   type Type,
 } from "../core/type.ts";
+import { given } from "./settle.ts";
 
 /** `null`, or a value of a type. */
 export function nullOr(element: Type): Type {
@@ -48,6 +49,7 @@ export function nullOr(element: Type): Type {
       },
       reason: (own, other) => noCombination(own as Type, other as Type),
     },
+    refines: element.refines === undefined ? undefined : nullOr(element.refines),
     subModules: element.subModules,
     withSubModules: (modules) => nullOr(element.withSubModules(modules)),
     subOptions: (path) => element.subOptions(path),
@@ -202,6 +204,8 @@ export function attrTag(tags: Tags): Type {
       payload: tags,
       combine: (own, other) => combineTags(own as typeof tags, other as typeof tags),
     },
+    subModules: subModulesOf(tags),
+    withSubModules: (modules) => attrTag(withSubModules(tags, modules)),
     subOptions: (path) =>
       choices.map((tag) => {
         const decl = tags[tag] as OptionDecl;
@@ -265,19 +269,48 @@ function mergeTag(at: At, tag: string, decl: OptionDecl, defs: readonly Def[]): 
   if (decl.apply === undefined) return Object.freeze(merged);
   const { apply } = decl;
   const applied = {};
-  rawMember(applied, tag, loc, at.context, computed, [
+  rawMember(applied, tag, loc, at.context, given, [
     childDef(own[0] as Def, () => new LiteralValue(apply((merged as Record<string, unknown>)[tag]))),
   ]);
   return Object.freeze(applied);
 }
 
-/** Takes whatever its one definition says. */
-const computed: Type = makeType({
-  name: "computed",
-  check: () => true,
-  isEager: isPrimitive,
-  merge: (at, defs) => mergeOne(at, defs),
-});
+/** A module of the submodule behind a tag. Whoever declares the option wraps it, and it comes back. */
+class TagModule extends ModuleRecord {
+  readonly tag: string;
+  readonly module: ModuleLike;
+
+  constructor(tag: string, module: ModuleLike) {
+    super({ imports: [module] });
+    this.tag = tag;
+    this.module = module;
+  }
+}
+
+function subModulesOf(tags: Tags): readonly ModuleLike[] | undefined {
+  const found = Object.entries(tags).flatMap(([tag, { type }]) =>
+    type?.subModules === undefined ? [] : [type.subModules.map((module) => new TagModule(tag, module))],
+  );
+  return found.length === 0 ? undefined : found.flat();
+}
+
+/** Each tag's submodule gets the modules that are its own. */
+function withSubModules(tags: Tags, modules: readonly ModuleLike[]): Tags {
+  const own = new Map<string, ModuleLike[]>();
+  for (const wrapper of modules as readonly ModuleRecord[]) {
+    const [{ tag, module }] = wrapper.fields.imports as readonly [TagModule];
+    const list = own.get(tag) ?? [];
+    list.push(new ModuleRecord({ imports: [module] }, wrapper.origin));
+    own.set(tag, list);
+  }
+  return Object.fromEntries(
+    Object.entries(tags).map(([tag, decl]) => {
+      const found = own.get(tag);
+      const type = found === undefined ? decl.type : decl.type?.withSubModules(found);
+      return [tag, new OptionDecl({ ...decl.fields, type }, decl.origin)];
+    }),
+  );
+}
 
 function combineTags(later: Tags, earlier: Tags): Type | undefined {
   const all: Record<string, OptionDecl> = { ...earlier };

@@ -5,15 +5,15 @@ import { containsItself, isList } from "../core/careful.ts";
 import { childDef, type Def, isGroup, member } from "../core/definition.ts";
 import { anySchema, flat } from "../core/json-schema.ts";
 import { definitionConflict } from "../core/problems.ts";
-import { Property } from "../core/property.ts";
+import { EachValue, Property } from "../core/property.ts";
 import { type At, deepEqual, isPrimitive, makeType, mergeEqual, mergeOne, type Type } from "../core/type.ts";
 import { nullOr, oneOf } from "./choices.ts";
 import { attrsOf, listOf } from "./containers.ts";
 import { bool, enumOf, number, str } from "./scalar.ts";
-import { isFinished, isPlain, settled } from "./settle.ts";
+import { isFinished, isPlain, settled, settledMember } from "./settle.ts";
 
 /** No wrapper can be a value: one that is left was nested wrongly. */
-const unwrapped = (value: unknown): boolean => !(value instanceof Property);
+const unwrapped = (value: unknown): boolean => !(value instanceof Property || value instanceof EachValue);
 
 /** A value that is neither merged nor looked into. */
 export const raw: Type = makeType({
@@ -117,13 +117,8 @@ function overlay(at: At, defs: readonly Def[]): object {
   if (defs.length === 1 && isFinished(only.value, new Set())) return only.value as object;
   const merged = {};
   for (const def of defs) {
-    for (const key of Object.keys(def.value as object)) {
-      const item = member(def.value as object, key);
-      const content: PropertyDescriptor = isFinished(item, new Set())
-        ? { value: item }
-        : { get: () => settled(at, def, item) };
-      Object.defineProperty(merged, key, { enumerable: true, configurable: true, ...content });
-    }
+    const set = def.value as object;
+    for (const key of Object.keys(set)) settledMember(merged, key, at, def, member(set, key));
   }
   return Object.freeze(merged);
 }

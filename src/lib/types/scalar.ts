@@ -7,7 +7,7 @@ import type { Def } from "../core/definition.ts";
 import { both, flat, noSchema, patternOf, schemaOf } from "../core/json-schema.ts";
 import { showLoc } from "../core/loc.ts";
 import { OptionDecl } from "../core/option.ts";
-import { custom } from "../core/problems.ts";
+import { custom, definitionRefused } from "../core/problems.ts";
 import { isPrimitive, makeType, mergeEqual, mergeOne, type Type, type TypeSpec } from "../core/type.ts";
 
 /** A type whose values are compared, and merged if equal. */
@@ -202,7 +202,7 @@ export const numbers = {
 /** One of the listed values. */
 export function enumOf(values: readonly (string | number | boolean | null)[]): Type {
   const members = [...new Set(values)];
-  const shown = members.map((value) => JSON.stringify(value));
+  const shown = members.map((value) => (value === null ? "<null>" : JSON.stringify(value))); // as Nix has it
   return equal({
     name: "enum",
     description:
@@ -235,8 +235,12 @@ export function opaque(description: string, check: (value: unknown) => boolean =
   return type;
 }
 
-/** A type with a further condition. */
+/**
+ * A type with a further condition. Definitions have to meet it, each of them; where there are options inside, a definition
+ * is only a part of the value, and the value has to.
+ */
 export function addCheck(type: Type, check: (value: unknown) => boolean): Type {
+  if (type.subModules !== undefined) return addValueCheck(type, check);
   return {
     ...type,
     description: type.description,
@@ -246,7 +250,24 @@ export function addCheck(type: Type, check: (value: unknown) => boolean): Type {
       return bad.length > 0 ? bad : defs.filter((def) => !check(def.value));
     },
     isEager: () => false,
+    refines: type,
     schema: (depth) => ({ ...schemaOf(type, depth), $comment: "There is a further condition." }),
+  };
+}
+
+function addValueCheck(type: Type, check: (value: unknown) => boolean): Type {
+  return {
+    ...type,
+    description: type.description,
+    merge: (at, defs) => {
+      const value = type.merge(at, defs);
+      if (!check(value)) throw definitionRefused(at.loc, type.description, defs);
+      return value;
+    },
+    isEager: () => false,
+    keepsValue: false,
+    schema: (depth) => ({ ...schemaOf(type, depth), $comment: "There is a further condition." }),
+    withSubModules: (modules) => addCheck(type.withSubModules(modules), check),
   };
 }
 
@@ -283,6 +304,7 @@ function combineInner(own: unknown, other: unknown): Type | undefined {
 export function passwdEntry(type: Type): Type {
   return {
     ...addCheck(type, (v) => !/[:\n]/.test(String(v))),
+    refines: undefined,
     name: `passwdEntry ${type.name}`,
     description: `${type.descriptionClass === "noun" ? type.description : `(${type.description})`}, not containing newlines or colons`,
     schema: (depth) => both(schemaOf(type, depth), { pattern: "^[^:\\n]*$" }),
