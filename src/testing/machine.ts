@@ -158,7 +158,12 @@ export class GuestMachine implements AsyncDisposable {
         cause,
       );
     }
-    if (resumed) await putRight(this.agent, "new");
+    if (resumed) {
+      await putRight(this.agent, "new").catch(async (error: unknown) => {
+        await vm.stop();
+        throw error;
+      });
+    }
     this.log(`${resumed ? "resumed" : "up"} after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   }
 

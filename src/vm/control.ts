@@ -60,7 +60,8 @@ const POLL_MS = 25;
 const SIGNALLED = 128;
 
 /**
- * Start a machine and connect to it. Resolves when QEMU runs, long before the guest is up.
+ * Start a machine and connect to it. Resolves when QEMU runs, long before the guest is up. The machine ends when this process does, however
+ * that ends.
  * Problem: `vm-not-started`, with what the launcher said.
  */
 export async function startVm(options: StartVmOptions): Promise<Vm> {
@@ -69,7 +70,7 @@ export async function startVm(options: StartVmOptions): Promise<Vm> {
   const [program, ...words] = [...(options.interpreter ?? []), options.launcher, "--headless", ...(options.args ?? [])];
   const child = spawn(program as string, words, {
     stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, ...options.env, OSMOD_RUNTIME_DIR: runtime },
+    env: { ...process.env, ...options.env, OSMOD_RUNTIME_DIR: runtime, OSMOD_PARENT: String(process.pid) },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   const vm = new StartedVm(child, runtime, options.consoleBefore ?? "");

@@ -102,6 +102,8 @@ await_socket() {
 ${toolFunction("qemu_img", tool("usr/bin/qemu-img"))}
 ${toolFunction("flock", tool("usr/bin/flock"))}
 ${toolFunction("bwrap", tool("usr/bin/bwrap"))}
+${toolFunction("exec_setpriv", tool("usr/bin/setpriv"), "exec ")}
+${endsWithParent}
 ${generationChoice}
 ${ownOptions}
 ${accelerator}[ $accel != tcg ] || kernelParams=" ${tcgKernelParams.join(" ")}$kernelParams"
@@ -129,14 +131,32 @@ ${run(spec, pinned)}
 }
 
 /** A shell function that runs a program of a merged tree with further arguments. */
-function toolFunction(name: string, words: string): string {
+function toolFunction(name: string, words: string, how = ""): string {
   // The words come first, the function's own arguments after them: rotate the latter behind.
   return `${name}() {
   arguments=$#
 ${words}  while [ "$arguments" -gt 0 ]; do set -- "$@" "$1"; shift; arguments=$((arguments - 1)); done
-  "$@"
+  ${how}"$@"
 }`;
 }
+
+/**
+ * A program that starts machines may be killed, and a machine of its own must not outlive it. Whoever starts one says its process in
+ * \`OSMOD_PARENT\`; the kernel then ends this script, and so QEMU, when that process ends.
+ */
+const endsWithParent = `
+parent=
+case \${OSMOD_PARENT:-} in
+  '') ;;
+  *:seen)
+    parent=\${OSMOD_PARENT%:seen}
+    unset OSMOD_PARENT
+    [ "$PPID" = "$parent" ] || exit 143 ;;
+  *)
+    export OSMOD_PARENT="$OSMOD_PARENT:seen"
+    exec_setpriv --pdeathsig TERM -- "$busybox" sh "$share/launch.sh" "$root" "$share" "$self" "$@" ;;
+esac
+`;
 
 const ownOptions = `
 usage() {
@@ -418,6 +438,7 @@ finish() {
   ${endPasst}
   ${endTpm}
   [ -z "$runtime" ] || rm -rf "$runtime"
+  [ -z "$parent" ] || rmdir "\${runtime%/*}" 2> /dev/null
   [ -z "$keeping" ] || rm -f "$keeping"
   exit "$status"
 }

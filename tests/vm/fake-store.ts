@@ -50,8 +50,12 @@ export class FakeStore {
     if (executable) chmodSync(file, 0o755);
   }
 
-  /** Start the launcher; `FAKE_QEMU` says what QEMU does: `exit N` or `sleep N`. */
-  start(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): ChildProcess {
+  /** Start the launcher, perhaps by another program; `FAKE_QEMU` says what QEMU does: `exit N` or `sleep N`. */
+  start(
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+    by: readonly string[] = [],
+  ): ChildProcess {
     const own = {
       PATH: `${join(this.root, "bin")}:${process.env["PATH"]}`,
       OSMOD_ACCEL: "tcg",
@@ -59,7 +63,8 @@ export class FakeStore {
       FAKE_QEMU: "exit 0",
       FAKE_NODE: process.execPath,
     };
-    return spawn(this.launcher, [...args], {
+    const [program = "", ...words] = [...by, this.launcher, ...args];
+    return spawn(program, words, {
       cwd: this.work,
       env: { ...own, XDG_RUNTIME_DIR: this.runtimeBase, ...env },
       stdio: "pipe",

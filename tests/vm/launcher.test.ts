@@ -511,6 +511,18 @@ describe("the end", () => {
     expect(readdirSync(store.runtimeBase)).toEqual([]);
   });
 
+  it("ends with the program that started it, when that wants it so", async () => {
+    const parent = ["sh", "-c", 'OSMOD_PARENT=$$ "$@" & wait', "sh"];
+    const child = store.start([], { FAKE_QEMU: "sleep 27.1828" }, parent);
+    await store.running();
+    const left = () => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes("27.1828"));
+    expect(left().length).toBeGreaterThan(0);
+    child.kill("SIGKILL");
+    await finish(child);
+    await expect.poll(left, { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => readdirSync(store.runtimeBase), { timeout: 5000 }).toEqual([]);
+  });
+
   it("ends QEMU and cleans up on a signal", async () => {
     const child = store.start([], { FAKE_QEMU: "sleep 30" });
     await store.running();
