@@ -67,6 +67,8 @@ const POLL_PART = 0.15;
 const ASK_MS = 2000;
 /** Bytes read after which the file's beginning is given back to the guest. */
 const GIVE_BACK = 8 * 1024 * 1024;
+/** Bytes of output after which files are not used again, but removed. */
+const LARGE_OUTPUT = 1024 * 1024;
 /** Bytes not read yet at which the command has to wait, and at which it may go on. */
 const TOO_MUCH = 16 * 1024 * 1024;
 const SIGNALLED = 128;
@@ -137,13 +139,13 @@ export async function execInGuest(
     const exitCode = await running.exitCode();
     if (exitCode !== undefined) {
       await Promise.all([stdout.drain(), stderr.drain()]);
-      slots.giveBack(slot, running.reusable);
+      await slots.giveBack(slot, running.reusable);
       return { exitCode, stdout: stdout.collected(), stderr: stderr.collected() };
     }
     if (signal?.aborted === true || Date.now() > deadline) {
       await running.kill();
       if (signal?.aborted !== true) await Promise.all([stdout.drain(), stderr.drain()]);
-      slots.giveBack(slot, false);
+      await slots.giveBack(slot, false);
       if (signal?.aborted === true) throw signal.reason;
       timedOut(words, timeoutSeconds ?? 0, stdout.tail(), stderr.tail());
     }
@@ -203,13 +205,22 @@ export class ExecSlots {
   }
 
   /** What is to become of a slot whose command has ended. */
-  giveBack(slot: Slot, reusable: boolean): void {
-    if (reusable) {
+  async giveBack(slot: Slot, reusable: boolean): Promise<void> {
+    const { files, stdout, stderr, status } = slot;
+    const large = stdout.length + stderr.length > LARGE_OUTPUT;
+    if (reusable && !large) {
       this.#free.push(slot);
       return;
     }
-    for (const handle of [slot.stdout.handle, slot.stderr.handle, slot.status]) {
+    for (const handle of [stdout.handle, stderr.handle, status]) {
       void this.#agent.call("guest-file-close", { handle }).catch(() => {});
+    }
+    // What is left of a small one waits for the end of the connection.
+    if (!large) return;
+    try {
+      await finished(this.#agent, await this.start(["-c", 'rm -f "$1".*', "osmod", files], undefined));
+    } catch {
+      // A guest that is gone has nothing to remove.
     }
   }
 
@@ -263,6 +274,11 @@ class Output {
     this.#agent = agent;
     this.handle = handle;
     this.#path = path;
+  }
+
+  /** How many bytes there have been. */
+  get length(): number {
+    return this.#read;
   }
 
   /** From here on it is another command's. */
