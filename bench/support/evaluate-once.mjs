@@ -16,11 +16,14 @@ const [what, argument] = process.argv.slice(2);
 const run = await prepare();
 // What loading and reading left behind is theirs: without this, the collection of it may fall into what is measured.
 globalThis.gc?.({ type: "minor" });
+const idleMiB = process.resourceUsage().maxRSS / 1024;
 const started = performance.now();
 const value = run();
 const seconds = (performance.now() - started) / 1000;
 const peakMiB = process.resourceUsage().maxRSS / 1024;
-process.stdout.write(JSON.stringify({ seconds, peakMiB, ...(what === "osmod" ? { value } : { count: count(value) }) }));
+process.stdout.write(
+  JSON.stringify({ seconds, peakMiB, idleMiB, ...(what === "osmod" ? { value } : { count: count(value) }) }),
+);
 
 async function prepare() {
   const { raw } = await import("../../dist/lib/index.js");
