@@ -26,7 +26,7 @@ const { values } = parseArgs({
 });
 const runs = Number(values.runs);
 const sizes = { mebibytes: Number(values.mebibytes), paths: Number(values.paths), parts: values.parts.split(",") };
-const suites = ["evaluate", "types", "warm", "store", "cold", "boot", "vm", "cache"];
+const suites = ["evaluate", "types", "warm", "store", "cold", "boot", "run-true", "vm", "cache"];
 const chosen = values.only?.split(",") ?? suites;
 
 const report = {
