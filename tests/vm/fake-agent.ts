@@ -21,6 +21,9 @@ interface Arguments {
   readonly pid: number;
 }
 
+/** Bytes that the agent reads at once. */
+const READ = 4096;
+
 /** One agent, for one client. */
 export class FakeAgent {
   readonly socket: string;
@@ -82,10 +85,14 @@ export class FakeAgent {
     if (this.stale.length > 0) socket.write(this.stale);
     let rest = Buffer.alloc(0);
     socket.on("data", (chunk: Buffer) => {
-      rest = Buffer.concat([rest, chunk]);
-      for (let at = rest.indexOf(10); at >= 0; at = rest.indexOf(10)) {
-        this.#answer(socket, rest.subarray(0, at));
-        rest = rest.subarray(at + 1);
+      for (let from = 0; from < chunk.length; from += READ) {
+        rest = Buffer.concat([rest, chunk.subarray(from, from + READ)]);
+        // As the real one does: whole requests in a read after which there is more are forgotten.
+        const forgetful = from + READ < chunk.length;
+        for (let at = rest.indexOf(10); at >= 0; at = rest.indexOf(10)) {
+          if (!forgetful) this.#answer(socket, rest.subarray(0, at));
+          rest = rest.subarray(at + 1);
+        }
       }
     });
     if (this.deaf) socket.pause();

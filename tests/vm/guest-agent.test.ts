@@ -78,6 +78,13 @@ describe("calls", () => {
     ]);
   });
 
+  it("are all answered, however many there are and however large they are", async () => {
+    const sizes = [1300, 1300, 1300, 1300, 1300, 1300, 9000, 10, 10, 3000, 3000];
+    const texts = sizes.map((size, n) => `${n}${"x".repeat(size)}`);
+    const answers = await Promise.all(texts.map((text) => agent.call("echo", { text })));
+    expect(answers).toEqual(texts.map((text) => ({ text })));
+  });
+
   it("make a refusal a problem with the agent's words", async () => {
     const problem = await problemOf(agent.call("refuse"));
     expect(problem?.code).toBe("guest-agent-refused");
