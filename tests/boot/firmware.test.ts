@@ -149,7 +149,7 @@ describe("the same machine built anew, with another kernel, BIOS and GRUB", () =
     expect(stdout).toMatch(/ -bios '?\/.*bios-256k\.bin/);
     expect(await guest("[ ! -e /sys/firmware/efi ]; uname -r")).toMatch(/deb13-amd64\n$/);
     const line = await guest("cat /proc/cmdline");
-    expect(line).toMatch(/^BOOT_IMAGE=.* tsc=reliable\n$/);
+    expect(line).toMatch(/^BOOT_IMAGE=.* tsc=reliable .* systemd\.tty\.columns\.console=80\n$/);
     expect(line).toContain('"osmod.words=a b"');
   });
 
