@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { classicImage } from "./support/classic.mjs";
 import { floorInitrd } from "./support/floor.mjs";
-import { guestRoots } from "./support/machine.mjs";
+import { guestRoots, withTransport } from "./support/machine.mjs";
 import { osmodMain, root, timed } from "./support/run.mjs";
 
 const transports = ["smb", "erofs"];
@@ -58,14 +58,6 @@ export async function measure({ runs }) {
     rmSync(directory, { recursive: true, force: true });
   }
 }
-
-const withTransport = (transport) => `import { defineMachine } from "osmod";
-import web from "./machine.ts";
-export default defineMachine({
-  imports: [web],
-  config: { virtualisation: { store: { transport: "${transport}" } } },
-});
-`;
 
 function rowsOf(what, times, against) {
   return ["login", "nginx"]

@@ -6,6 +6,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withTransport } from "./support/machine.mjs";
 import { osmodMain, root, timed } from "./support/run.mjs";
 import { virtmeRoot, virtmeTrue } from "./support/virtme.mjs";
 
@@ -48,14 +49,6 @@ export async function measure({ runs }) {
     rmSync(directory, { recursive: true, force: true });
   }
 }
-
-const withTransport = (transport) => `import { defineMachine } from "osmod";
-import minimal from "./machine.ts";
-export default defineMachine({
-  imports: [minimal],
-  config: { virtualisation: { store: { transport: "${transport}" } } },
-});
-`;
 
 /** Processors and MiB of a machine that was built. */
 function sizeOf(result) {

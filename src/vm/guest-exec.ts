@@ -61,7 +61,7 @@ const OTHER_SHELL = "/bin/sh";
 const SMALL_INPUT = 64 * 1024;
 const FASTEST_POLL_MS = 5;
 const SLOWEST_POLL_MS = 100;
-/** How long after its last question the end of a command is asked for again, as a part of the time that it has taken. */
+/** The pause before a command's end is asked for again, as a part of the time that it has taken so far. */
 const POLL_PART = 0.15;
 /** How often the agent itself is asked: nothing is written down when the shell around the command is killed. */
 const ASK_MS = 2000;
@@ -289,17 +289,16 @@ class Output {
     this.more = false;
   }
 
-  /** Read once; true when there was something. */
-  async read(): Promise<boolean> {
+  /** Read once. */
+  async read(): Promise<void> {
     const { bytes, eof } = await this.#agent.read(this.handle);
     this.more = !eof;
-    if (bytes.length === 0) return false;
+    if (bytes.length === 0) return;
     this.#read += bytes.length;
     this.#last = bytes;
     if (this.#pass === undefined) this.#chunks.push(bytes);
     else this.#pass(bytes);
     if (this.#read - this.#givenBack >= GIVE_BACK) this.#giveBack();
-    return true;
   }
 
   async drain(): Promise<void> {

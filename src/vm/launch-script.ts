@@ -142,7 +142,7 @@ ${words}  while [ "$arguments" -gt 0 ]; do set -- "$@" "$1"; shift; arguments=$(
 
 /**
  * A program that starts machines may be killed, and a machine of its own must not outlive it. Whoever starts one says its process in
- * \`OSMOD_PARENT\`; the kernel then ends this script, and so QEMU, when that process ends.
+ * `OSMOD_PARENT`; the kernel then ends this script, and so QEMU, when that process ends.
  */
 const endsWithParent = `
 parent=

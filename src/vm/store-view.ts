@@ -43,7 +43,6 @@ show() {
 }
 # Each process takes a millisecond or two, so all directories are made by one and all paths bound by another.
 set --
-: > "$runtime/view.table"
 while read -r kind path target; do
   from=$source/\${path#/nix/store/} at=$view/\${path#/nix/store/}
   case $kind in
