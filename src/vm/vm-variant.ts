@@ -39,12 +39,20 @@ const hostResolver = "10.0.2.3";
 /**
  * What udev is told of at boot: the devices that services and file systems wait for. The hundreds of others that every
  * kernel has (consoles, ACPI nodes, processors) would be asked about one by one, which takes seconds under emulation;
- * devices that come later are handled as ever.
+ * devices that come later are handled as ever. Serial ports are first, for a prompt waits for one; those that the kernel keeps for
+ * hardware that is not there have the type 0.
  */
-const coldPlug = [
-  "-udevadm trigger --type=devices --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=pci --subsystem-match=virtio --subsystem-match=virtio-ports --subsystem-match=input",
-  "-udevadm trigger --type=devices --action=add --subsystem-match=tty --sysname-match=ttyS* --sysname-match=hvc*",
-];
+const trigger = (...matches: readonly string[]) =>
+  `-udevadm trigger --type=devices --action=add ${matches.map((match) => `--${match}`).join(" ")}`;
+const serialPorts = trigger("subsystem-match=tty", "attr-match=type=[1-9]*");
+const virtualConsoles = trigger("subsystem-match=tty", "sysname-match=hvc*");
+const busDevices = trigger(
+  ...["block", "net", "pci", "virtio", "virtio-ports", "input"].map((subsystem) => `subsystem-match=${subsystem}`),
+);
+
+/** How far log-in prompts go ahead of the services that start at the same time, in steps of nice(2). */
+const PROMPT_AHEAD = 15;
+const prompts = ["console-getty", "container-getty@", "getty@", "serial-getty@"];
 
 const staysMounted = "[Unit]\nDefaultDependencies=no\n";
 
@@ -159,6 +167,8 @@ export const vmVariant = defineModule<Machine>({
         nameservers: mkDefault([hostResolver]),
       },
       services: {
+        // Whoever logs in is a user as any other.
+        getty: { extraArgs: ["--nice", String(PROMPT_AHEAD)] },
         // The guest gets its time from the host.
         timesyncd: { enable: mkDefault(false) },
         qemuGuest: { enable: () => config.virtualisation.qemu.guestAgent.enable },
@@ -180,13 +190,26 @@ export const vmVariant = defineModule<Machine>({
               ]),
             ),
         },
-        services: {
-          "getty@tty1": { enable: mkIf(() => !config.virtualisation.graphics, mkDefault(false)) },
-          "systemd-udev-trigger": mkIf(() => !config.virtualisation.graphics, {
-            overrideStrategy: "asDropin",
-            serviceConfig: { ExecStart: mkDefault(["", ...coldPlug]) },
-          }),
-        },
+        services: mkMerge([
+          // At once, and not when everything else has started: a boot writes little on the terminal that could come in between.
+          genAttrs(prompts, () =>
+            define({ serviceConfig: { Type: mkDefault("simple"), Nice: mkDefault(-PROMPT_AHEAD) } }),
+          ),
+          {
+            "getty@tty1": { enable: mkIf(() => !config.virtualisation.graphics, mkDefault(false)) },
+            "systemd-udev-trigger": mkIf(() => !config.virtualisation.graphics, {
+              overrideStrategy: "asDropin",
+              serviceConfig: {
+                ExecStart: mkDefault(() => [
+                  "",
+                  serialPorts,
+                  busDevices,
+                  ...(hasVirtualConsole(config.virtualisation.qemu) ? [virtualConsoles] : []),
+                ]),
+              },
+            }),
+          },
+        ]),
       },
       system: {
         build: {
@@ -234,6 +257,11 @@ export const withBootLoader = defineModule<Machine>({
       },
     }),
 });
+
+/** Whether a console or a device of the user's own is a virtio one, which is a terminal but no serial port. */
+function hasVirtualConsole({ consoles, options }: Values<Machine>["virtualisation"]["qemu"]): boolean {
+  return consoles.some((name) => name.startsWith("hvc")) || options.some((option) => /virtconsole/.test(option));
+}
 
 /** Whether every module that is to be loaded at boot is there before systemd. */
 function loadedByStage1({ boot }: Values<Machine>): boolean {

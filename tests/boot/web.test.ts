@@ -124,6 +124,18 @@ describe("the first start", () => {
     expect(await guest.succeed("systemctl --failed --no-legend --plain")).toBe("");
   });
 
+  it("gives whoever logs in the priority of everybody", async () => {
+    expect(await guest.succeed("nice")).toBe("0\n");
+  });
+
+  it("keeps the journal on disk from its first message", async () => {
+    expect(await guest.succeed("ls /run/log/journal 2> /dev/null | wc -l")).toBe("0\n");
+    const files = await guest.succeed("ls /var/log/journal/*/system.journal");
+    expect(await guest.succeed(`journalctl --file ${files.trim()} -b -k --no-pager | head -n 2`)).toContain(
+      "Linux version",
+    );
+  });
+
   it("refuses a second start on the same disk with a message that says why", async () => {
     const second = await home.run(join(directory, "result/bin/run-web-vm"), [], { cwd: directory });
     expect(second.code).not.toBe(0);

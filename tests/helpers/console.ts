@@ -52,7 +52,10 @@ export class GuestConsole {
     this.#input.write(`${line}\n`);
   }
 
-  /** Log in at the prompt and silence echo and prompt, so that {@link run} reads outputs alone. */
+  /**
+   * Log in at the prompt, silence echo and prompt, so that {@link run} reads outputs alone, and wait until all has started that starts at boot: the prompt is
+   * there before.
+   */
   async login(user: string, password: string, seconds = 240): Promise<void> {
     await this.waitFor(/login: /, seconds);
     this.send(user);
@@ -63,6 +66,7 @@ export class GuestConsole {
       "stty -echo; export TERM=dumb PAGER=cat; PS1=; PS2=; bind 'set enable-bracketed-paste off' 2>/dev/null; echo rea''dy",
     );
     await this.waitFor(/ready\r?\n/);
+    await this.run("systemctl is-system-running --wait", seconds);
   }
 
   /** Run a command in the shell that {@link login} opened. */

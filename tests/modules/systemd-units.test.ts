@@ -300,6 +300,20 @@ describe("systemd itself", () => {
     );
     expect(m.etc("systemd/journald.conf")).toMatch(/\nRuntimeMaxUse=8M\n$/);
     expect(m.unitFiles()["systemd-journal-flush.service"]).toBe("→ /dev/null");
+    expect(m.config.system.build.stage2).not.toContain("journal");
+  });
+
+  it("opens the journal on disk at once, unless its directory is a file system that systemd mounts", () => {
+    const atOnce = machine({ services: { journald: { storage: "persistent" } } });
+    expect(atOnce.config.system.build.stage2).toContain(": > /run/systemd/journal/flushed\n");
+    expect(atOnce.unitFiles()["systemd-journal-flush.service"]).toBe("→ /dev/null");
+    const later = machine({ fileSystems: { "/var/log/journal": { device: "/dev/vdb", fsType: "ext4" } } });
+    expect(later.config.system.build.stage2).not.toContain("flushed");
+    expect(later.unitFiles()["systemd-journal-flush.service"]).toBeUndefined();
+    const initrd = machine({
+      fileSystems: { "/var/log/journal": { device: "/dev/vdb", fsType: "ext4", neededForBoot: true } },
+    });
+    expect(initrd.config.system.build.stage2).toContain("flushed");
   });
 });
 

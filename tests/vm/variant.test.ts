@@ -464,6 +464,36 @@ describe("the store's wire", () => {
   });
 });
 
+describe("log-in prompts", () => {
+  const trigger = (vm: ReturnType<typeof vmOf>): unknown =>
+    vm.config.systemd.services["systemd-udev-trigger"]?.serviceConfig.ExecStart;
+
+  it("come at once and before other services, and who logs in has no such advantage", () => {
+    const { host, vm } = evaluate();
+    expect(vm.config.systemd.services["serial-getty@"]?.serviceConfig).toMatchObject({ Type: "simple", Nice: -15 });
+    expect(`${vm.config.systemd.services["serial-getty@"]?.serviceConfig.ExecStart}`).toContain(" --nice 15 ");
+    expect(host.config.systemd.services["serial-getty@"]?.serviceConfig).not.toHaveProperty("Nice");
+    expect(host.config.services.getty.extraArgs).toEqual([]);
+  });
+
+  it("wait for their serial port, which udev is told of first", () => {
+    expect(trigger(evaluate().vm)).toEqual([
+      "",
+      expect.stringMatching(/--subsystem-match=tty --attr-match=type=\[1-9\]\*$/),
+      expect.stringMatching(/--subsystem-match=block .*--subsystem-match=virtio-ports/),
+    ]);
+  });
+
+  it("may be on a virtio console, of which udev is told when there is one", () => {
+    const named = defineMachine({ config: { virtualisation: { qemu: { consoles: ["hvc0"] } } } });
+    const device = defineMachine({
+      config: { virtualisation: { qemu: { options: ["-device virtconsole,chardev=mine"] } } },
+    });
+    for (const one of [named, device])
+      expect(trigger(evaluate(one).vm)).toContainEqual(expect.stringMatching(/=hvc\*$/));
+  });
+});
+
 describe("the guest agent", () => {
   it("runs in the virtual machine, from before anything that may fail, and not in the machine itself", () => {
     const { host, vm, spec } = evaluate();

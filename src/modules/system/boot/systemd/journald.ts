@@ -6,6 +6,10 @@
  */
 import { declareOptions, define, defineModule, mkIf, mkOption, t } from "../../../../lib/index.ts";
 import type { Std } from "../../../index.ts";
+import { isInitrdMount } from "../../../tasks/filesystems.ts";
+
+/** Where the journal on disk lies. */
+const JOURNAL = "/var/log/journal";
 
 export const options = declareOptions({
   services: {
@@ -58,6 +62,10 @@ export default defineModule<Std>({
   options,
   config: ({ config }) => {
     const cfg = config.services.journald;
+    const onDisk = () => cfg.storage === "persistent" || cfg.storage === "auto";
+    // The journal's directory is there before systemd unless it is a file system that systemd mounts.
+    const fromTheStart = () =>
+      !Object.values(config.fileSystems).some((fs) => fs.mountPoint === JOURNAL && !isInitrdMount(fs));
     return define({
       environment: {
         etc: {
@@ -79,11 +87,15 @@ export default defineModule<Std>({
           },
         },
       },
+      // With this mark the daemon opens the journal on disk at once, so nothing has to be copied there from memory later.
+      boot: {
+        postBootCommands: mkIf(
+          () => onDisk() && fromTheStart(),
+          "mkdir -p /run/systemd/journal; : > /run/systemd/journal/flushed",
+        ),
+      },
       systemd: {
-        // The flush to disk must not wait for anything but /var, or the first messages of a boot are lost.
-        units: mkIf(() => cfg.storage === "volatile" || cfg.storage === "none", {
-          "systemd-journal-flush.service": { enable: false },
-        }),
+        units: mkIf(() => !onDisk() || fromTheStart(), { "systemd-journal-flush.service": { enable: false } }),
       },
     });
   },
