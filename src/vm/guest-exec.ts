@@ -63,6 +63,8 @@ const FASTEST_POLL_MS = 5;
 const SLOWEST_POLL_MS = 100;
 /** The pause before a command's end is asked for again, as a part of the time that it has taken so far. */
 const POLL_PART = 0.15;
+/** The same as so many times what the last such question took: an emulated guest has one processor for its answers and the command. */
+const POLL_QUESTIONS = 3;
 /** How often the agent itself is asked: nothing is written down when the shell around the command is killed. */
 const ASK_MS = 2000;
 /** Bytes read after which the file's beginning is given back to the guest. */
@@ -136,7 +138,9 @@ export async function execInGuest(
   const streams = options.onStdout !== undefined || options.onStderr !== undefined;
   let readAt = began;
   for (;;) {
+    const asked = Date.now();
     const exitCode = await running.exitCode();
+    const answered = Date.now() - asked;
     if (exitCode !== undefined) {
       await Promise.all([stdout.drain(), stderr.drain()]);
       await slots.giveBack(slot, running.reusable);
@@ -154,7 +158,10 @@ export async function execInGuest(
       await Promise.all([stdout.read(), stderr.read()]);
       await running.throttle(Math.max(await stdout.behind(), await stderr.behind()));
     }
-    const pause = Math.max(FASTEST_POLL_MS, Math.min(SLOWEST_POLL_MS, (Date.now() - began) * POLL_PART));
+    const pause = Math.min(
+      SLOWEST_POLL_MS,
+      Math.max(FASTEST_POLL_MS, (Date.now() - began) * POLL_PART, answered * POLL_QUESTIONS),
+    );
     if (!stdout.more && !stderr.more) await wait(Math.min(pause, deadline - Date.now() + 1), signal);
   }
 }

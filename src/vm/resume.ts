@@ -62,7 +62,7 @@ export function memoryFile(
 }
 
 /** Changed when memories that were saved before would no longer be right. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /**
  * Stop a machine and write its memory to a file, but for what {@link memoryFile} keeps. Afterwards it must not go on; end it with QMP's `quit`.

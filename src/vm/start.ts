@@ -160,7 +160,22 @@ export async function startResumed(
   }
 }
 
-/** Boot on an empty disk, wait until nothing is left to start, save the memory, and end. */
+/**
+ * Wait until the guest has had next to nothing to do for two seconds, or for a minute at most. When systemd has started everything, there are still devices to
+ * be named, leases to be asked for and logs to be written; whoever goes on from this memory would have to do all of it, each time anew.
+ */
+const untilQuiet = `
+times() { read -r _ user nice system idle wait irq softirq _ < /proc/stat; idle=$((idle + wait)) all=$((user + nice + system + idle + irq + softirq)); }
+times
+quiet=0 left=60
+while [ $quiet -lt 2 ] && [ $left -gt 0 ]; do
+  from=$all was=$idle left=$((left - 1))
+  sleep 1
+  times
+  if [ $(((idle - was) * 100)) -ge $(((all - from) * 80)) ]; then quiet=$((quiet + 1)); else quiet=0; fi
+done`;
+
+/** Boot on an empty disk, wait until nothing is left to do, save the memory, and end. */
 async function bootAndSave(
   options: StartVmOptions & { readonly signal?: AbortSignal },
   draft: SavedStart,
@@ -171,6 +186,7 @@ async function bootAndSave(
   try {
     const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
     await waitUntilUp(agent, options.signal);
+    await agent.exec([GUEST_SHELL, "sh", "-c", untilQuiet], withSignal(options.signal));
     await agent.exec("sync");
     await agent.close();
     await withQmp(vm.runtime, async (qmp) => {
@@ -201,7 +217,8 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
       "read -r before _ < /proc/uptime",
       // The shell's own program knows whole seconds only; the rest follows.
       `date -u -s @${Math.floor(now)} > /dev/null`,
-      "cat > /dev/urandom",
+      // A kernel that sees it is another machine's copy does so by itself.
+      "[ -d /sys/bus/acpi/drivers/vmgenid ] || cat > /dev/urandom",
       ...(identity === "new" ? newIdentity : []),
       // Leases, and whatever else takes its time, need not be waited for, and shall not be in the way of the first command.
       `(${["sleep 1", exactTime(now), ...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
@@ -250,7 +267,7 @@ const exactTime = (seconds: number): string =>
   `read -r after _ < /proc/uptime; /bin/date -u -s "@$(awk "BEGIN { printf \\"%.3f\\", ${seconds.toFixed(3)} + $after - $before }")"`;
 
 const newIdentity = [
-  "old=$(cat /etc/machine-id) new=$(tr -d - < /proc/sys/kernel/random/uuid)",
+  "read -r old < /etc/machine-id; read -r new < /proc/sys/kernel/random/uuid; new=${new//-/}",
   "echo $new > /etc/machine-id",
   // The journal goes on under the new id.
   "for log in /run/log/journal /var/log/journal; do [ ! -d $log/$old ] || mv $log/$old $log/$new; done",
