@@ -134,8 +134,13 @@ export class GuestMachine implements AsyncDisposable {
     this.#resets = 0;
     const { onConsole } = this.#options;
     if (onConsole !== undefined) vm.stdout.on("data", (text: string) => onConsole(text));
-    vm.onEvent(({ event }) => {
-      if (event === "RESET") this.#resets += 1;
+    const stuck = new AbortController();
+    vm.onEvent((event) => {
+      if (event.event === "RESET") this.#resets += 1;
+      if (!outOfSpace(event) || stuck.signal.aborted) return;
+      const reason = this.#noSpace();
+      stuck.abort(reason);
+      this.#agent?.abandon(reason);
     });
     const kvm = (await vm.qmp("query-kvm")) as { readonly enabled: boolean };
     this.#factor = kvm.enabled ? 1 : EMULATION;
@@ -144,10 +149,12 @@ export class GuestMachine implements AsyncDisposable {
     const late = AbortSignal.timeout(this.#ms(options, BOOT_SECONDS));
     try {
       this.#agent = await GuestAgent.connect(join(vm.runtime, "qga"), {
-        signal: AbortSignal.any([ended.signal, late]),
+        signal: AbortSignal.any([ended.signal, late, stuck.signal]),
       });
+      stuck.signal.throwIfAborted();
     } catch (cause) {
       await vm.stop();
+      stuck.signal.throwIfAborted();
       throw new GuestError(
         {
           code: "machine-not-up",
@@ -268,7 +275,7 @@ export class GuestMachine implements AsyncDisposable {
       this.log(`${command} → ${exitCode} (${Date.now() - began} ms)`);
       return { exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
     } catch (error) {
-      if (!(error instanceof ProblemError)) throw error;
+      if (!(error instanceof ProblemError) || error instanceof GuestError) throw error;
       const [{ code, message, notes }] = error.problems;
       throw new GuestError(
         {
@@ -631,6 +638,15 @@ export class GuestMachine implements AsyncDisposable {
     });
   }
 
+  #noSpace(): GuestError {
+    return new GuestError({
+      code: "machine-out-of-space",
+      message: `${this.name} was stopped, because this host has no room left for what it writes to its disks`,
+      notes: this.#consoleNotes(),
+      fix: "Free some space where the disks lie (TMPDIR, or the test's directory). What the guest has synced is there at its next start.",
+    });
+  }
+
   async #unitNotes(unit: string): Promise<readonly string[]> {
     const command = `systemctl status --no-pager --lines=0 -- ${quote(unit)}; journalctl --quiet --no-pager --boot --lines=20 --output=cat --unit=${quote(unit)}`;
     const { stdout } = await this.agent.exec(["sh", "-c", command], { timeoutSeconds: 60 });
@@ -658,6 +674,11 @@ export class GuestMachine implements AsyncDisposable {
       fix: "Start it: await machine.start()",
     });
   }
+}
+
+/** Whether QEMU has stopped the machine because the host has no room for what it writes. */
+function outOfSpace({ event, data }: QmpEvent): boolean {
+  return event === "BLOCK_IO_ERROR" && (data as { nospace?: boolean } | undefined)?.nospace === true;
 }
 
 function quote(text: string): string {

@@ -68,6 +68,7 @@ export class GuestAgent implements AsyncDisposable {
   readonly #slots = new ExecSlots(this);
   #nextId = randomInt(1, 2 ** 40);
   #pieces: Buffer[] = [];
+  #reason: ProblemError | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -118,7 +119,7 @@ export class GuestAgent implements AsyncDisposable {
             resolve();
           });
         });
-        if (this.#socket.destroyed) throw closed("guest-sync-delimited");
+        if (this.#socket.destroyed) throw this.#closed("guest-sync-delimited");
         this.#socket.write(Buffer.of(DELIMITER));
         this.#socket.write(`${JSON.stringify({ execute: "guest-sync-delimited", arguments: { id } })}\n`);
         await unless(reply, SYNC_MS, this.#socket);
@@ -187,6 +188,12 @@ export class GuestAgent implements AsyncDisposable {
     this.#socket.destroy();
   }
 
+  /** End the connection at once, because the guest cannot answer. What was asked, and is asked from now on, fails with the reason. */
+  abandon(reason: ProblemError): void {
+    this.#reason = reason;
+    this.#socket.destroy();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -212,7 +219,7 @@ export class GuestAgent implements AsyncDisposable {
     watch.unref();
     try {
       return await new Promise((resolve, reject) => {
-        if (this.#socket.destroyed) throw closed(command);
+        if (this.#socket.destroyed) throw this.#closed(command);
         this.#calls.set(id, { command, resolve, reject });
         const request = { execute: command, ...(args === undefined ? {} : { arguments: args }), id };
         this.#waiting.push({ id, text: `${JSON.stringify(request)}\n` });
@@ -261,8 +268,12 @@ export class GuestAgent implements AsyncDisposable {
   }
 
   #end(): void {
-    for (const call of this.#calls.values()) call.reject(closed(call.command));
+    for (const call of this.#calls.values()) call.reject(this.#closed(call.command));
     this.#calls.clear();
+  }
+
+  #closed(command: string): ProblemError {
+    return this.#reason ?? closed(command);
   }
 }
 

@@ -25,6 +25,7 @@ import {
   writeForwards,
 } from "./networks.ts";
 import { shareEscapes, shareStart } from "./shared-directories.ts";
+import { spaceWatch } from "./space-watch.ts";
 import type { MachineSpec } from "./spec.ts";
 import {
   escapeCommas,
@@ -555,7 +556,7 @@ exec 3<&0
 "$@" <&3 3<&- &
 qemu=$!
 exec 3<&-
-asked=
+${spaceWatch(spec)}asked=
 trap 'asked=143; kill -TERM $qemu 2> /dev/null' TERM
 trap 'asked=130; kill -TERM $qemu 2> /dev/null' INT
 trap 'asked=129; kill -TERM $qemu 2> /dev/null' HUP

@@ -1,11 +1,14 @@
 /**
  * What a guest's root cannot do: write the store, see more of it than its own, leave the share, reach the host. And what a
- * machine survives: its QEMU is killed while it writes. `OSMOD_KILL_ROUNDS` says how often.
+ * machine survives: its QEMU is killed, or the host's disk is full, while it writes. `OSMOD_KILL_ROUNDS` says how often.
  */
+import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { bootMachine, type GuestMachine } from "osmod/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import minimal from "../../examples/minimal/machine.ts";
@@ -154,6 +157,34 @@ describe("a machine whose QEMU is killed while it writes", () => {
       } finally {
         await machine[Symbol.asyncDispose]();
       }
+    },
+    600_000 + rounds * 60_000,
+  );
+});
+
+describe("a machine whose host has no room left while it writes", () => {
+  // A small file system can be mounted by everybody in a namespace of one's own.
+  const script = 'mkdir -p "$1" && mount -t tmpfs -o size=600m none "$1" && shift && exec "$@"';
+  const program = fileURLToPath(new URL("support/full-disk.mjs", import.meta.url));
+
+  it(
+    `waits for room and goes on, or comes back with what was synced before (${rounds} times)`,
+    async () => {
+      const small = join(files, "small");
+      const { stdout } = await promisify(execFile)("unshare", [
+        ...["--map-root-user", "--mount", "sh", "-c", script, "sh", small],
+        ...[process.execPath, program, small, lockFile, String(rounds)],
+      ]);
+      const seen = JSON.parse(stdout) as { readonly launcher: unknown; readonly driver: readonly unknown[] };
+      expect(seen.launcher).toEqual({ errors: 0, code: 0 });
+      expect(seen.driver).toEqual(
+        Array.from({ length: rounds }, (_, i) => ({
+          code: "machine-out-of-space",
+          kept: String(i + 1),
+          errors: "",
+          writable: true,
+        })),
+      );
     },
     600_000 + rounds * 60_000,
   );
