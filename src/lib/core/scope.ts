@@ -24,7 +24,7 @@ import { Origin } from "./origin.ts";
 import { definitionNotGroup, numberInvalid, optionUnknown, wrapperAtGroup } from "./problems.ts";
 import { Property, priority } from "./property.ts";
 import { GroupSchema, optionAt } from "./schema.ts";
-import { nearest } from "./suggest.ts";
+import { suggesting } from "./suggest.ts";
 import type { Context, Type } from "./type.ts";
 
 /** What a scope is made of. */
@@ -292,11 +292,14 @@ export class Scope {
     const byPath = new Map<string, Unmatched[]>();
     for (const item of unmatched) {
       const path = showLoc(item.group.locOf(item.name));
-      byPath.set(path, [...(byPath.get(path) ?? []), item]);
+      const known = byPath.get(path);
+      if (known === undefined) byPath.set(path, [item]);
+      else known.push(item);
     }
+    const suggest = suggesting();
     const problems = [...byPath.values()].map((items) => {
       const [{ group, name }] = items as [Unmatched];
-      const near = nearest(name, [...group.schema.children.keys()]);
+      const near = suggest(name, group.schema.children);
       const note = items.some(({ def }) => def.value instanceof OptionDecl)
         ? "It is defined as an option: declarations go into the module's `options`, not into its `config`."
         : this.root.schema.children.size === 0
