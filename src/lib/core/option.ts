@@ -70,3 +70,13 @@ export class OptionDecl {
     return this.fields.aliasOf;
   }
 }
+
+/** What of several declarations of one option there may be once, and is there more often. */
+export function givenTwice(decls: readonly OptionDecl[]): string | undefined {
+  for (const field of ["default", "example", "description", "apply"] as const) {
+    const count = decls.filter((decl) => (field === "default" ? decl.hasDefault : decl[field] !== undefined)).length;
+    if (count > 1)
+      return `${count} declarations give it ${field === "apply" || field === "example" ? "an" : "a"} ${field}`;
+  }
+  return undefined;
+}

@@ -12,9 +12,9 @@ import { declarationShape, declaredTwice, optionNested } from "./declaration-pro
 import type { Def } from "./definition.ts";
 import { type Loc, names, showPath } from "./loc.ts";
 import { type ModuleLike, ModuleRecord } from "./module.ts";
-import { OptionDecl } from "./option.ts";
+import { givenTwice, OptionDecl } from "./option.ts";
 import type { Origin } from "./origin.ts";
-import { combineTypes, noCombination, type Type } from "./type.ts";
+import { combineTypes, type Type, whyNoCombination } from "./type.ts";
 
 /** Anything in a schema. */
 export type SchemaNode = OptionSchema | GroupSchema | BrokenSchema;
@@ -213,22 +213,13 @@ export class OptionSchema {
         decl.aliasOf === undefined ? decl.type : (optionAt(this.root, decl.aliasOf)?.type ?? decl.type);
       if (declared === undefined) continue;
       const both: Type | undefined = type === undefined ? declared : combineTypes(type, declared);
-      if (both === undefined && type !== undefined)
-        conflict ??=
-          noCombination(type, declared) ??
-          `the types "${type.description}" and "${declared.description}" do not combine`;
+      if (both === undefined && type !== undefined) conflict ??= whyNoCombination(type, declared);
       type = both ?? type;
       const own = declared.subModules ?? [];
       subModules = [...own.map((module) => new ModuleRecord({ imports: [module] }, origin)), ...subModules];
     }
-    if (this.decls.length > 1) {
-      for (const field of ["default", "example", "description", "apply"] as const) {
-        const count = this.decls.filter(({ tree }) =>
-          field === "default" ? tree.hasDefault : tree[field] !== undefined,
-        ).length;
-        if (count > 1) conflict ??= `${count} declarations give it a ${field}`;
-      }
-    }
+    conflict ??= type?.conflict;
+    if (this.more !== alone) conflict ??= givenTwice(this.decls.map(({ tree }) => tree));
     type ??= unspecified;
     return { type: type.subModules === undefined ? type : type.withSubModules(subModules), conflict };
   }
