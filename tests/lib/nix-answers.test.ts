@@ -226,6 +226,15 @@ const cases: readonly (Omit<ModuleCase, "id"> & { readonly says: string })[] = [
       },
     },
   },
+  {
+    says: "what a module disables that is dropped for its key is disabled",
+    modules: [
+      { key: "k", options: { a: { $option: { type: "int", default: 1 } } } },
+      { key: "k", imports: [{ disabledModules: ["z"] }] },
+      { key: "z", options: { b: { $option: { type: "int", default: 1 } } } },
+    ],
+    expected: { ok: { a: 1 } },
+  },
   ...["anything", "unspecified"].map((type) => ({
     says: `an element that throws leaves the others of a list that is ${type}`,
     modules: [{ options: { a: { $option: { type } } }, config: { a: [1, [{ $throw: "x" }, 2]] } }],

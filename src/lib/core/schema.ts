@@ -154,13 +154,22 @@ export class OptionSchema {
   }
   /** True when several declarations together say no more than one of them could. */
   get isDeclaredTwice(): boolean {
-    return this.more !== alone && this.apply === undefined && !this.readOnly && this.aliasOf === undefined;
+    return (
+      this.more !== alone &&
+      this.apply === undefined &&
+      !this.readOnly &&
+      this.aliasOf === undefined &&
+      this.refuse === undefined
+    );
   }
   get readOnly(): boolean {
     return !this.isPlain && (this.first("readOnly") ?? false);
   }
   get aliasOf(): readonly string[] | undefined {
     return this.isPlain ? undefined : this.first("aliasOf");
+  }
+  get refuse(): OptionDecl["refuse"] {
+    return this.isPlain ? undefined : this.first("refuse");
   }
 
   /** The first declaration's say about something. */
