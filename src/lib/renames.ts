@@ -90,7 +90,8 @@ function forwardedPlainly(node: OptionNode, place: (definitions: Property) => un
     const candidates = node.candidates();
     const values = inOrder(strongest(candidates.filter((def) => !isChange(def))));
     const changes = inOrder(candidates.filter(isChange));
-    return [...values, ...changes].map((def) => new Property("define", def.value, undefined, def.origin));
+    // Without places of their own, as below: their file is the one that hands them over.
+    return [...values, ...changes].map((def) => new Property("define", def.value));
   };
   return new Property("if", place(new Property("merge", definitions)), () => isDefined(node));
 }
@@ -199,7 +200,7 @@ function isDefined(node: OptionNode): boolean {
 }
 
 function filesOf(node: OptionNode): string {
-  return [...new Set(strongest(node.candidates()).map((def) => `\`${String(def.origin)}'`))].join(" and ");
+  return [...new Set(inOrder(strongest(node.candidates())).map((def) => `\`${String(def.origin)}'`))].join(" and ");
 }
 
 function at(path: OptionPath, value: unknown): object {

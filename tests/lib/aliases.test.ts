@@ -337,6 +337,14 @@ describe("options that are gone or have changed", () => {
     expect(evaluate(merged).config).toMatchObject({ a: "_mkMergedOptionModule", list: [], warnings: [] });
   });
 
+  it("hand over definitions as their own, with their priority or without", () => {
+    const old = dataModule("x.json", { old: "text" });
+    for (const withPriority of [true, false]) {
+      const renamed = doRename({ from: ["old"], to: ["text"], visible: false, warn: false, withPriority });
+      expect(evaluate(renamed, old).options.text.files).toEqual([import.meta.filename]);
+    }
+  });
+
   it("name the files whose definitions count when they warn", () => {
     const renamed = mkRenamedOptionModuleWith({
       from: ["old"],

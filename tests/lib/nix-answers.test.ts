@@ -227,6 +227,14 @@ const cases: readonly (Omit<ModuleCase, "id"> & { readonly says: string })[] = [
     },
   },
   {
+    says: "what is said of `_module.check` has to make sense, unknown options or not",
+    modules: [
+      { options: { a: { $option: { type: "int", default: 1 } } }, config: { _module: { check: true } } },
+      { config: { _module: { check: false } } },
+    ],
+    expected: { error: "conflict", errors: [{ path: [], error: "conflict" }] },
+  },
+  {
     says: "what a module disables that is dropped for its key is disabled",
     modules: [
       { key: "k", options: { a: { $option: { type: "int", default: 1 } } } },

@@ -139,7 +139,12 @@ export class Scope {
   }
 
   private get needsCheck(): boolean {
-    return this.problems !== undefined || this.unmatched !== undefined || this.hasFreeform;
+    return this.problems !== undefined || this.unmatched !== undefined || this.hasFreeform || this.saysWhatToCheck;
+  }
+
+  /** Whether a module says something of `_module.check`. */
+  private get saysWhatToCheck(): boolean {
+    return this.ownInternal?.hasDefinition("check") === true;
   }
 
   private check(): ScopeCell {
@@ -169,9 +174,10 @@ export class Scope {
   complete(): object {
     if (this.problems !== undefined) throw new ConfigError(this.problems as [Problem, ...Problem[]]);
     const unmatched = this.unmatched ?? [];
+    const mustCheck = this.mustCheck();
     const freeform = this.freeformType();
     if (freeform === null) {
-      if (unmatched.length > 0 && this.mustCheck()) throw new ConfigError(this.unknown(unmatched));
+      if (unmatched.length > 0 && mustCheck) throw new ConfigError(this.unknown(unmatched));
     } else if (unmatched.length > 0) {
       const defs = unmatched.map(({ group, name, def }) => {
         const value = rewrap(def.value, def.conditions, def.priority);
@@ -206,7 +212,7 @@ export class Scope {
 
   private mustCheck(): boolean {
     if (this.spec.unchecked === true) return false;
-    return this.ownInternal?.hasDefinition("check") !== true || this.internal.option("check").force() === true;
+    return !this.saysWhatToCheck || this.internal.option("check").force() === true;
   }
 
   /** Everything that modules define for the root, in the order of merging. */

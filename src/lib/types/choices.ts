@@ -98,6 +98,11 @@ export function either(first: Type, second: Type): Type {
         const right = combineTypes(b, d);
         return left === undefined || right === undefined ? undefined : either(left, right);
       },
+      reason: (own, other) => {
+        const [a, b] = own as [Type, Type];
+        const [c, d] = other as [Type, Type];
+        return noCombination(a, c) ?? noCombination(b, d);
+      },
     },
   });
 }
@@ -167,6 +172,7 @@ export function functionTo(result: Type): Type {
         const both = combineTypes(own as Type, other as Type);
         return both === undefined ? undefined : functionTo(both);
       },
+      reason: (own, other) => noCombination(own as Type, other as Type),
     },
     conflict: result.conflict,
     subModules: result.subModules,

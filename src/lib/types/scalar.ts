@@ -15,6 +15,7 @@ import {
   makeType,
   mergeEqual,
   mergeOne,
+  noCombination,
   type Type,
   type TypeSpec,
 } from "../core/type.ts";
@@ -303,6 +304,7 @@ export function unique(message: string, type: Type): Type {
         const inner = combineTypes(own as Type, other as Type);
         return inner === undefined ? undefined : unique(message, inner);
       },
+      reason: (own, other) => noCombination(own as Type, other as Type),
     },
     withSubModules: (modules) => unique(message, type.withSubModules(modules)),
   };
