@@ -227,6 +227,32 @@ const cases: readonly (Omit<ModuleCase, "id"> & { readonly says: string })[] = [
     },
   },
   {
+    says: "a group whose unknown definitions do not fit the free-form type fails alone",
+    modules: [
+      {
+        freeformType: { attrsOf: { attrsOf: "int" } },
+        options: {
+          a: { x: { $option: { type: "int", default: 1 } } },
+          b: { c: { d: { $option: { type: "int", default: 2 } } } },
+        },
+        config: { a: { y: 1 }, b: { c: { e: "x" } } },
+      },
+    ],
+    expected: {
+      error: "type",
+      errors: [{ path: ["b", "c"], error: "type" }],
+      partial: { a: { x: 1, y: 1 }, b: { c: { $error: "type" } } },
+    },
+  },
+  {
+    says: "an option inside an option is a problem of all, whether anything is defined or not",
+    modules: [
+      { options: { a: { $option: { type: { nullOr: { submodule: [] } }, default: null } } } },
+      { options: { a: { y: { $option: { type: "int", default: 2 } } } } },
+    ],
+    expected: { error: "nested-option", errors: [{ path: [], error: "nested-option" }] },
+  },
+  {
     says: "what is said of `_module.check` has to make sense, unknown options or not",
     modules: [
       { options: { a: { $option: { type: "int", default: 1 } } }, config: { _module: { check: true } } },

@@ -244,8 +244,9 @@ export class Scope {
     return (value as (args: object) => unknown)(this.args);
   }
 
+  /** Where nothing is defined, nobody looks at the options; every scope is defined, if only to be empty. */
   private distributeTo(group: GroupNode, defs: readonly Def[]): void {
-    if (defs.length === 0) return;
+    if (defs.length === 0 && group !== this.root) return;
     for (const broken of group.schema.broken) this.report(broken.error(group.locOf(broken.name)));
     let areGroups = true;
     for (let i = 0; i < defs.length; i++) if (!isGroup((defs[i] as Def).value)) areGroups = false;
