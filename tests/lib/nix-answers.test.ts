@@ -253,6 +253,14 @@ const cases: readonly (Omit<ModuleCase, "id"> & { readonly says: string })[] = [
     expected: { error: "nested-option", errors: [{ path: [], error: "nested-option" }] },
   },
   {
+    says: "null is a value of a choice like any other, however often it is said",
+    modules: [0, 1].map((i) => ({
+      options: i === 0 ? { a: { $option: { type: { either: [{ nullOr: "str" }, { listOf: "str" }] } } } } : {},
+      config: { a: null },
+    })),
+    expected: { ok: { a: null } },
+  },
+  {
     says: "what is said of `_module.check` has to make sense, unknown options or not",
     modules: [
       { options: { a: { $option: { type: "int", default: 1 } } }, config: { _module: { check: true } } },

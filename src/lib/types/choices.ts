@@ -87,7 +87,10 @@ export function either(first: Type, second: Type): Type {
       return bad.length > 0 ? bad : defs;
     },
     // Where only the single values were checked (below `nullOr`), the definitions may still be of both types.
-    merge: (at, defs) => chosen(defs)?.merge(at, defs) ?? mergeOne(at, defs),
+    merge: (at, defs) => {
+      const type = chosen(defs);
+      return type === undefined ? mergeOne(at, defs) : type.merge(at, defs);
+    },
     functor: {
       name: "either",
       payload: [first, second],
