@@ -52,7 +52,7 @@ async function report(error: unknown): Promise<number> {
     const color = process.stderr.isTTY === true && process.env["NO_COLOR"] === undefined;
     // Loaded when something is printed: sources are read for it.
     const { locateProblems } = await import("./locate.ts");
-    process.stderr.write(`${renderProblems(locateProblems(error.problems), { color })}\n`);
+    process.stderr.write(`${renderProblems(error.problems, { color, refine: locateProblems })}\n`);
     return error.has("usage") ? EXIT_USAGE : EXIT_PROBLEM;
   }
   process.stderr.write(`osmod: internal error, please report it:\n${error instanceof Error ? error.stack : error}\n`);

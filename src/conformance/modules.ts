@@ -3,6 +3,7 @@
  * option that must come out.
  */
 import { raw } from "../lib/index.ts";
+import { ProblemError } from "../problems/index.ts";
 import { difference, type Kind, kindsOf, settle } from "./compare.ts";
 import { type Json, type NeutralModule, readModule } from "./neutral.ts";
 import { type Result, readJson, runCases } from "./run.ts";
@@ -91,7 +92,7 @@ function checkFacts(evaluation: raw.RawEvaluation, meta: { readonly [path: strin
 function factsOf(evaluation: raw.RawEvaluation, path: readonly string[]): Json {
   const node = evaluation.scope.node(path);
   if (node === undefined) return "no such option";
-  const { defs, priority } = node.survivors();
+  const { defs, priority } = survivorsOf(node);
   return {
     highestPrio: priority,
     isDefined: defs.length > 0,
@@ -100,3 +101,20 @@ function factsOf(evaluation: raw.RawEvaluation, path: readonly string[]): Json {
     declarations: [...node.schema.files],
   };
 }
+
+/**
+ * The definitions that count. Nix knows the place and the priority of a definition that throws, unless it has to look at it
+ * for them. What is computed may here turn out to have wrappers, so it is run; one that throws is taken as it stands.
+ */
+function survivorsOf(node: raw.OptionNode): { readonly defs: readonly Definition[]; readonly priority: number } {
+  try {
+    return node.survivors();
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    const priority = node.highestPrio();
+    const strongest = node.candidates().filter((def) => (def.priority ?? def.base) === priority);
+    return { defs: strongest.toSorted((a, b) => (a.order ?? 1000) - (b.order ?? 1000)), priority };
+  }
+}
+
+type Definition = ReturnType<raw.OptionNode["candidates"]>[number];

@@ -15,7 +15,6 @@ import { nodeOf } from "./core/node.ts";
 import { OptionDecl, type Visibility } from "./core/option.ts";
 import type { Origin } from "./core/origin.ts";
 import { Property } from "./core/property.ts";
-import { anything, raw } from "./types/free.ts";
 import { submodule } from "./types/submodule.ts";
 
 /** What a module function of this file needs of its arguments. */
@@ -66,7 +65,7 @@ export function movedModule(rename: Rename, origin?: Origin): ModuleRecord {
       `The option \`${showPath(from)}' defined in ${filesOf(old)} has been renamed to \`${showPath(to)}'.`;
     return new Property(
       "if",
-      new Property("merge", [handedOver, ...(warn ? warning(options, old, text) : [])]),
+      new Property("merge", [handedOver, ...(warn ? warning(options, () => isDefined(old), text) : [])]),
       condition,
     );
   };
@@ -91,7 +90,8 @@ function forwardedPlainly(node: OptionNode, place: (definitions: Property) => un
     const candidates = node.candidates();
     const values = inOrder(strongest(candidates.filter((def) => !isChange(def))));
     const changes = inOrder(candidates.filter(isChange));
-    return [...values, ...changes].map((def) => new Property("define", def.value, undefined, def.origin));
+    // Without places of their own, as below: their file is the one that hands them over.
+    return [...values, ...changes].map((def) => new Property("define", def.value));
   };
   return new Property("if", place(new Property("merge", definitions)), () => isDefined(node));
 }
@@ -122,7 +122,7 @@ export function removedModule(path: OptionPath, instead: string, origin?: Origin
   const option = showPath(path);
   return new ModuleRecord(
     {
-      options: at(path, new OptionDecl({ type: anything, visible: false, apply: () => fail(option, instead) }, origin)),
+      options: at(path, new OptionDecl({ visible: false, refuse: () => removed(option, instead) }, origin)),
       config: ({ options }: ModuleArgs) => {
         const old = lookup(options, path);
         if (nodeAt(options, ["assertions"]) === undefined) return {};
@@ -135,7 +135,13 @@ export function removedModule(path: OptionPath, instead: string, origin?: Origin
   );
 }
 
-/** A module for options that became another one; `convert` makes the new value of the configuration. */
+/** The value of an option that became another one, as long as nobody defines it: `convert` may ask for it. */
+const notMerged = "_mkMergedOptionModule";
+
+/**
+ * A module for options that became another one; `convert` makes the new definition of the configuration. Whether there is one
+ * and what priority it has follows from values, so it is asked for when the definitions of the new option are.
+ */
 export function mergedModule(
   froms: readonly OptionPath[],
   to: OptionPath,
@@ -146,21 +152,17 @@ export function mergedModule(
     {
       imports: froms.map(
         (from) =>
-          new ModuleRecord({ options: at(from, new OptionDecl({ type: raw, visible: false, description: "" })) }),
+          new ModuleRecord({ options: at(from, new OptionDecl({ default: notMerged, visible: false })) }, origin),
       ),
       config: ({ config, options }: ModuleArgs) => {
         const olds = froms.map((from) => lookup(options, from));
-        const value = new Property(
-          "if",
-          () => convert(config),
-          () => olds.some(isDefined),
-        );
+        const isGiven = (old: OptionNode): boolean => old.force() !== notMerged;
         return new Property("merge", [
-          at(to, value),
+          at(to, new Property("merge", () => (olds.some(isGiven) ? [convert(config)] : []))),
           ...olds.flatMap((old, i) =>
             warning(
               options,
-              old,
+              () => isGiven(old),
               () =>
                 `The option \`${showPath(froms[i] as OptionPath)}' defined in ${filesOf(old)} has been changed to \`${showPath(to)}' that has a different type. Please read \`${showPath(to)}' documentation and update your configuration accordingly.`,
             ),
@@ -172,8 +174,8 @@ export function mergedModule(
   );
 }
 
-function fail(option: string, instead: string): never {
-  throw configError(
+function removed(option: string, instead: string): Error {
+  return configError(
     problem({
       code: "option-removed",
       option,
@@ -184,15 +186,11 @@ function fail(option: string, instead: string): never {
 }
 
 /** A definition of `warnings`, if the configuration has that option. */
-function warning(options: object, old: OptionNode, text: () => string): object[] {
+function warning(options: object, isDue: () => boolean, text: () => string): object[] {
   if (nodeAt(options, ["warnings"]) === undefined) return [];
   return [
     {
-      warnings: new Property(
-        "if",
-        () => [text()],
-        () => isDefined(old),
-      ),
+      warnings: new Property("if", () => [text()], isDue),
     },
   ];
 }
@@ -202,7 +200,7 @@ function isDefined(node: OptionNode): boolean {
 }
 
 function filesOf(node: OptionNode): string {
-  return [...new Set(node.candidates().map((def) => `\`${String(def.origin)}'`))].join(" and ");
+  return [...new Set(inOrder(strongest(node.candidates())).map((def) => `\`${String(def.origin)}'`))].join(" and ");
 }
 
 function at(path: OptionPath, value: unknown): object {

@@ -62,7 +62,7 @@ export class ProblemError extends Error {
   readonly problems: readonly [Problem, ...Problem[]];
 
   constructor(problems: readonly [Problem, ...Problem[]], options?: { readonly cause?: unknown }) {
-    super(problems.map(messageWithOption).join("\n"), options);
+    super(messageOf(problems), options);
     this.problems = problems;
   }
 
@@ -75,6 +75,13 @@ export class ProblemError extends Error {
 /** Throw a single problem. `cause` is kept on the error. */
 export function fail(input: ProblemInput, cause?: unknown): never {
   throw new ProblemError([problem(input)], cause === undefined ? undefined : { cause });
+}
+
+/** As many messages as somebody reads. */
+function messageOf(problems: readonly Problem[]): string {
+  const shown = problems.slice(0, 20).map(messageWithOption);
+  const left = problems.length - shown.length;
+  return (left === 0 ? shown : [...shown, `… and ${left} more problems`]).join("\n");
 }
 
 /** Most messages name their option themselves. */

@@ -6,6 +6,9 @@
  *       hardening.ts:4  false   (priority 100)
  *       … while evaluating system.build.toplevel
  *       fix: wrap one of them in mkForce, or the other in mkDefault.
+ *
+ * A text is for somebody who reads it: of many problems, and of many places and notes in one of them, the first few are
+ * printed, and how many more there are. The problems themselves keep all.
  */
 import { isAbsolute, relative } from "node:path";
 import type { Problem, Site } from "./index.ts";
@@ -17,7 +20,14 @@ export interface RenderOptions {
   readonly cwd?: string;
   /** ANSI colours. Default: no. */
   readonly color?: boolean;
+  /** Print everything, however much it is. Default: only if the environment says `OSMOD_ALL_PROBLEMS=1`. */
+  readonly all?: boolean;
+  /** Applied to the problems that are printed. */
+  readonly refine?: (problems: readonly Problem[]) => readonly Problem[];
 }
+
+/** How much of each is printed. A build's log is cut by whoever makes a note of it. */
+const most = { problems: 20, sites: 20, notes: 50, text: 4000 } as const;
 
 /**
  * Print one problem, several lines, without a trailing newline.
@@ -30,12 +40,16 @@ export interface RenderOptions {
  * }
  */
 export function renderProblem(given: Problem, options: RenderOptions = {}): string {
-  const p = safe(given);
+  const limit = limitOf(options);
+  const p = safe(given, limit("text"));
   const paint = painter(options.color ?? false);
   const head = p.option === undefined || p.message.includes(p.option) ? p.message : `${p.option}: ${p.message}`;
   const lines = [`${paint.red("error:")} ${paint.bold(head)} ${paint.dim(`[${p.code}]`)}`];
-  for (const site of p.sites) lines.push(...renderSite(site, options, paint));
-  for (const note of p.notes) lines.push(...note.split("\n").map((line) => paint.dim(`  ${line}`)));
+  for (const site of p.sites.slice(0, limit("sites"))) lines.push(...renderSite(site, options, paint));
+  lines.push(...leftOut(p.sites.length - limit("sites"), "place").map((line) => paint.dim(`  ${line}`)));
+  for (const note of p.notes.slice(0, limit("notes")))
+    lines.push(...note.split("\n").map((line) => paint.dim(`  ${line}`)));
+  lines.push(...leftOut(p.notes.length - limit("notes"), "note").map((line) => paint.dim(`  ${line}`)));
   if (p.fix !== undefined) {
     const [first = "", ...rest] = p.fix.split("\n");
     lines.push(`  ${paint.green("fix:")} ${first}`, ...rest.map((line) => `       ${line}`));
@@ -54,22 +68,42 @@ export function renderProblem(given: Problem, options: RenderOptions = {}): stri
  * }
  */
 export function renderProblems(problems: readonly Problem[], options: RenderOptions = {}): string {
-  return problems.map((p) => renderProblem(p, options)).join("\n\n");
+  const limit = limitOf(options)("problems");
+  const shown = problems.slice(0, limit);
+  const { refine = (same) => same } = options;
+  const texts = refine(shown).map((p) => renderProblem(p, options));
+  return [...texts, ...leftOut(problems.length - limit, "problem")].join("\n\n");
+}
+
+function limitOf({
+  all = process.env["OSMOD_ALL_PROBLEMS"] === "1",
+}: RenderOptions): (of: keyof typeof most) => number {
+  return (of) => (all ? Number.POSITIVE_INFINITY : most[of]);
+}
+
+/** A line about what is not printed, if anything is not. */
+function leftOut(count: number, what: string): string[] {
+  return count <= 0 ? [] : [`… and ${count} more ${what}${count === 1 ? "" : "s"} (OSMOD_ALL_PROBLEMS=1 shows all)`];
 }
 
 /** Every text of a problem may quote what somebody else wrote. */
-function safe(p: Problem): Problem {
+function safe(p: Problem, limit: number): Problem {
+  const clean = (text: string): string => printable(cut(text, limit));
   return {
     ...p,
-    message: printable(p.message),
-    notes: p.notes.map(printable),
+    message: clean(p.message),
+    notes: p.notes.map(clean),
     sites: p.sites.map((site) => ({
       ...site,
       file: printable(site.file),
-      ...(site.value === undefined ? {} : { value: printable(site.value) }),
+      ...(site.value === undefined ? {} : { value: clean(site.value) }),
     })),
-    ...(p.fix === undefined ? {} : { fix: printable(p.fix) }),
+    ...(p.fix === undefined ? {} : { fix: clean(p.fix) }),
   };
+}
+
+function cut(text: string, limit: number): string {
+  return text.length <= limit ? text : `${text.slice(0, limit)}… (${text.length - limit} more characters)`;
 }
 
 function renderSite(site: Site, options: RenderOptions, paint: Painter): string[] {

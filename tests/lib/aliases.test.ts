@@ -315,4 +315,46 @@ describe("options that are gone or have changed", () => {
       "The option `b' defined in `x.json' has been changed to `size' that has a different type. Please read `size' documentation and update your configuration accordingly.",
     ]);
   });
+
+  it("cannot be read once it is removed, whatever is said of it", () => {
+    const removed = mkRemovedOptionModule(["old"], "Use text.");
+    const conflicting = [dataModule("x.json", { old: 1 }), dataModule("y.json", { old: "2" })];
+    const throwing = defineModule({ config: { old: () => JSON.parse("{") as unknown } as never });
+    for (const modules of [[], conflicting, [throwing]])
+      expect(codeOf(() => evaluate(removed, ...modules).config["old" as never])).toBe("option-removed");
+  });
+
+  it("are merged by what they are, and a mark as long as nobody defines them", () => {
+    const merged = mkMergedOptionModule<{ a: Options["list"]; b: Options["list"] }>(
+      [["a"], ["b"]],
+      ["list"],
+      (config) => mkForce([...config.a, ...(typeof config.b === "string" ? [config.b] : config.b)]),
+    );
+    const [x, y] = [dataModule("x.json", { a: ["1"] }), dataModule("y.json", { a: ["2"], list: ["3"] })];
+    const { config, options: view } = evaluate(merged, x, y);
+    expect(config.list).toEqual(["2", "1", "_mkMergedOptionModule"]);
+    expect(view.list.highestPrio).toBe(50);
+    expect(evaluate(merged).config).toMatchObject({ a: "_mkMergedOptionModule", list: [], warnings: [] });
+  });
+
+  it("hand over definitions as their own, with their priority or without", () => {
+    const old = dataModule("x.json", { old: "text" });
+    for (const withPriority of [true, false]) {
+      const renamed = doRename({ from: ["old"], to: ["text"], visible: false, warn: false, withPriority });
+      expect(evaluate(renamed, old).options.text.files).toEqual([import.meta.filename]);
+    }
+  });
+
+  it("name the files whose definitions count when they warn", () => {
+    const renamed = mkRenamedOptionModuleWith({
+      from: ["old"],
+      to: ["size"],
+      sinceRelease: 1,
+      oldestSupportedRelease: 1,
+    });
+    const weak = defineModule({ config: { old: mkDefault(2) } as never });
+    expect(evaluate(renamed, weak, dataModule("x.json", { old: 1 })).config.warnings).toEqual([
+      "The option `old' defined in `x.json' has been renamed to `size'.",
+    ]);
+  });
 });

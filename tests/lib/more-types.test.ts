@@ -220,9 +220,13 @@ describe("deferred modules", () => {
     evalModules({ modules: valueOf(type, ...values) as readonly AnyModule[] });
 
   it("have the static ones among them", () => {
-    expect((texts().config as { text?: string }).text).toBe("static");
+    expect((texts([]).config as { text?: string }).text).toBe("static");
     const own = defineModule<typeof inner>({ config: { text: "own" } });
     expect((texts(own).config as { text?: string }).text).toBe("own");
+  });
+
+  it("have no value if nobody defines them", () => {
+    expect(codeOf(() => texts())).toBe("option-undefined");
   });
 
   it("say where they come from: the definition, and the option", () => {
@@ -241,6 +245,7 @@ describe("deferred modules", () => {
     const more = declareOptions({ more: mkOption({ type: t.int, default: 1 }) });
     const other = t.deferredModuleWith({ staticModules: [defineModule({ options: more })] });
     const modules = [type, other].map((each) => defineModule({ options: { vm: mkOption({ type: each }) } }));
+    modules.push(defineModule({ config: { vm: [] } as never }));
     const { config } = evalModules({ modules });
     const { vm } = config as unknown as { readonly vm: readonly AnyModule[] };
     expect(evalModules({ modules: vm }).config).toMatchObject({ text: "static", more: 1 });

@@ -4,8 +4,11 @@ import { describe, expect, it } from "vitest";
 import {
   ConfigError,
   checkAssertions,
+  dataModule,
+  defineModule,
   deprecationWarnings,
   doRename,
+  evalModules,
   explain,
   genAttrs,
   literalCode,
@@ -20,9 +23,11 @@ import {
   mkDefinition,
   mkEnableOption,
   mkMergedOptionModule,
+  mkOption,
   mkRemovedOptionModule,
   mkRenamedOptionModule,
   mkRenamedOptionModuleWith,
+  type OptionType,
   parsePath,
   renderDiff,
   showOption,
@@ -111,6 +116,44 @@ describe("what is wrong with a configuration", () => {
     }
   });
 
+  it("of twenty thousand things is a text that somebody can read, made in no time", () => {
+    const wrong = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`name${i}`, i]));
+    const names = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`nmae${i}`, mkOption({ type: t.int })]));
+    const modules = [defineModule({ options: names }), dataModule("a.json", wrong), dataModule("b.json", wrong)];
+    const begin = performance.now();
+    const error = caught(() => evalModules({ modules }).config);
+    const text = renderProblems(error.problems);
+    expect(performance.now() - begin).toBeLessThan(5000);
+    expect(error.problems.length).toBe(20_000);
+    expect(text.length + error.message.length).toBeLessThan(10_000);
+    expect(text).toContain("did you mean nmae0");
+    expect(text.slice(-80)).toContain("… and 19980 more problems (OSMOD_ALL_PROBLEMS=1 shows all)");
+    expect(renderProblems(error.problems, { all: true })).toContain("the option name19999 does not exist");
+  });
+
+  it("says of a long text how much longer it is", () => {
+    const type = t.enum(Array.from({ length: 10_000 }, (_, i) => `value ${i}`));
+    const declare = defineModule({ options: { a: mkOption({ type }) } });
+    const { problems } = caught(
+      () => evalModules({ modules: [declare, dataModule("a.json", { a: 1 })] }).config["a" as never],
+    );
+    expect(renderProblems(problems).length).toBeLessThan(10_000);
+    expect(renderProblems(problems)).toMatch(/… \(\d+ more characters\)/);
+    expect(renderProblems(problems, { all: true })).toContain('"value 9999"');
+  });
+
+  it("of an alias is that of the option which it is another name of", () => {
+    const declare = (type: OptionType) => defineModule({ options: { a: mkOption({ type }) } });
+    const alias = mkAliasOptionModule(["old"], ["a"]);
+    const { config } = evalModules({
+      modules: [declare(t.int), declare(t.str), alias, dataModule("a.json", { old: 1 })],
+    });
+    const told = ["a", "old"].map((name) => caught(() => config[name as never]).problems);
+    for (const problems of told)
+      expect(problems.map(({ code, option }) => [code, option])).toEqual([["option-declared-twice", "a"]]);
+    expect(told[1]?.[0].notes).toEqual(["… while evaluating old"]);
+  });
+
   it("has an expected text for every code", () => {
     const codes = [...sources("src/lib").matchAll(/(?:\bcode: |\bcustom\(\s*)"([a-z-]+)"/g)].map(([, code]) => code);
     const texts = sources("tests/lib/expected");
@@ -118,6 +161,16 @@ describe("what is wrong with a configuration", () => {
     expect(codes.filter((code) => !texts.includes(`[${code}]`))).toEqual([]);
   });
 });
+
+function caught(run: () => unknown): ProblemError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ProblemError) return error;
+    throw error;
+  }
+  throw new Error("nothing went wrong");
+}
 
 /** All files below a directory. */
 function sources(directory: string): string {

@@ -7,7 +7,7 @@ import { locOf, names } from "../core/loc.ts";
 import { Property } from "../core/property.ts";
 import {
   type At,
-  combineTypes,
+  commonType,
   type DescriptionClass,
   isType,
   makeType,
@@ -132,7 +132,7 @@ function rawFunctor<P>(name: string, { payload, binOp, type }: OptionTypeFunctor
  */
 export function mergeTypes<A extends OptionType, B extends OptionType>(own: A, other: B): (A & B) | undefined {
   for (const type of [own, other]) expecting(isType(type), "mergeTypes", "two types", type);
-  return combineTypes(own as unknown as Type, other as unknown as Type) as unknown as (A & B) | undefined;
+  return commonType(own as unknown as Type, other as unknown as Type) as unknown as (A & B) | undefined;
 }
 
 /**

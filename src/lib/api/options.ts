@@ -214,9 +214,7 @@ export function mkSinkUndeclaredOptions(
     internal: true,
     visible: false,
     description: "Sink for option definitions.",
-    apply: () => {
-      throw optionSink(origin);
-    },
+    refuse: () => optionSink(origin),
     ...spec,
   };
   return new OptionDecl(fields, origin) as unknown as Option<Scalar<never, unknown>>;

@@ -177,7 +177,7 @@ export const t = {
   jsonSchema: <V extends d.JsonValue = d.JsonValue>(schema: JsonSchema): d.Scalar<V, d.JsonInput> => {
     const isSchema = typeof schema === "object" && schema !== null && !containsItself(schema);
     expecting(isSchema, "t.jsonSchema", "a schema, which is JSON", schema);
-    return as(jsonSchema(schema));
+    return as(jsonSchema(schema, Origin.capture(t.jsonSchema)));
   },
   /** Anything; sets are merged deeply. */
   anything: as<d.Anything>(free.anything),

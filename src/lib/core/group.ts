@@ -250,11 +250,22 @@ export class GroupNode {
       const schema = this.schema.children.get(name);
       const read = (): unknown => (free as Record<string, unknown>)[name];
       if (schema === undefined) copyMember(object, free, name, read);
-      else if (schema instanceof GroupSchema) {
-        const inner = read();
-        if (isGroup(inner)) this.group(name).addFreeform(inner);
-      }
+      else if (schema instanceof GroupSchema) this.addFreeformBelow(object, name, read);
     }
+  }
+
+  /** What the free-form type makes of a group's unknown definitions; if that fails, the group cannot be read, and no other. */
+  private addFreeformBelow(object: object, name: string, read: () => unknown): void {
+    let inner: unknown;
+    try {
+      inner = read();
+    } catch (error) {
+      setGetter(object, name, () => {
+        throw error;
+      });
+      return;
+    }
+    if (isGroup(inner)) this.group(name).addFreeform(inner);
   }
 
   /** The options themselves, as modules see them. */

@@ -69,7 +69,7 @@ export interface Collected {
 export function collect(modules: readonly ModuleLike[], args: () => object, expected?: string): Collected {
   const found = new Collector(args, expected);
   const all = found.walk(modules, nothing);
-  const entries = found.hasDisabled ? found.walk(modules, disabledBy(all)) : all;
+  const entries = found.disabled.size > 0 ? found.walk(modules, found.disabled) : all;
   return { entries: entries.reverse(), isStatic: found.isStatic };
 }
 
@@ -85,11 +85,13 @@ interface Visit {
 class Collector {
   private readonly args: () => object;
   private readonly expected: string | undefined;
+  /** Modules whose key another one has. */
+  private readonly dropped = new Set<ModuleRecord>();
   /** Module functions are called once, although the modules are walked twice. */
   private readonly called = new Map<ModuleLike, ModuleRecord>();
   isStatic = true;
-  /** True when a module disables others. */
-  hasDisabled = false;
+  /** What modules disable; nearly always nothing. */
+  readonly disabled = new Set<unknown>();
 
   constructor(args: () => object, expected: string | undefined) {
     this.args = args;
@@ -98,7 +100,7 @@ class Collector {
 
   /** Breadth-first. What few modules say is asked for here, so that the others cost no calls. */
   walk(modules: readonly ModuleLike[], disabled: ReadonlySet<unknown>): Entry[] {
-    const seen = new Set<unknown>();
+    const seen = new Map<unknown, ModuleRecord>();
     const entries: Entry[] = [];
     const queue: Visit[] = [];
     enqueue(queue, modules, "", unknownOrigin, 0);
@@ -109,17 +111,40 @@ class Collector {
       const { fields } = record;
       const origin = record.origin ?? visit.origin;
       const key = keyOf(record) ?? `${visit.parentKey}:anon-${visit.position}`;
-      if (seen.has(key) || disabled.has(key)) continue;
-      seen.add(key);
+      if (disabled !== nothing && disabled.has(key)) continue;
+      const known = seen.get(key);
+      if (known !== undefined) {
+        if (known !== record) this.heed(record, origin);
+        continue;
+      }
+      seen.set(key, record);
       if (this.expected !== undefined) this.checkClass(fields, origin);
       entries.push({ fields, origin, level: visit.level });
       if (fields.imports !== undefined) {
         const parentKey = typeof key === "string" ? key : `${visit.parentKey}:anon-${visit.position}`;
         enqueue(queue, importsOf(fields, origin), parentKey, origin, visit.level + 1);
       }
-      if (fields.disabledModules !== undefined && disabledIn(fields, origin).length > 0) this.hasDisabled = true;
+      if (fields.disabledModules !== undefined && disabled === nothing) this.disable(fields, origin);
     }
     return entries;
+  }
+
+  private disable(fields: ModuleFields, origin: Origin): void {
+    for (const item of disabledIn(fields, origin)) this.disabled.add(item instanceof ModuleRecord ? keyOf(item) : item);
+  }
+
+  /** A module that is dropped because there is one with its key: what it and its imports disable counts, nothing else does. */
+  private heed(record: ModuleRecord, origin: Origin): void {
+    if (this.dropped.has(record)) return;
+    this.dropped.add(record);
+    const { fields } = record;
+    if (this.expected !== undefined) this.checkClass(fields, origin);
+    this.disable(fields, origin);
+    for (const [i, module] of importsOf(fields, origin).entries()) {
+      const visit = { module, parentKey: "", position: i + 1, origin, level: 0 };
+      const inner = module instanceof ModuleRecord ? module : this.record(visit);
+      this.heed(inner, inner.origin ?? origin);
+    }
   }
 
   private record({ module, origin }: Visit): ModuleRecord {
@@ -171,14 +196,6 @@ export function disabledIn(fields: ModuleFields, origin: Origin): readonly unkno
 const nothing: ReadonlySet<unknown> = new Set();
 
 const none: readonly ModuleLike[] = [];
-
-/** The keys that any module disables, disabled modules included. */
-function disabledBy(entries: readonly Entry[]): ReadonlySet<unknown> {
-  const disabled = new Set<unknown>();
-  for (const { fields } of entries)
-    for (const item of fields.disabledModules ?? []) disabled.add(item instanceof ModuleRecord ? keyOf(item) : item);
-  return disabled;
-}
 
 /** The key that a module brings along. */
 export function keyOf(record: ModuleRecord): unknown {

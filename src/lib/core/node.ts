@@ -96,7 +96,8 @@ export class OptionNode extends Cell {
   private ofAllDefinitions(): unknown {
     const { schema } = this;
     if (schema.conflict !== undefined) throw schema.error(this.loc);
-    const { aliasOf } = schema;
+    const { aliasOf, refuse } = schema;
+    if (refuse !== undefined) throw refuse();
     if (aliasOf !== undefined) {
       const value = this.scope.valueAt(aliasOf);
       return schema.apply === undefined ? value : schema.apply(value);

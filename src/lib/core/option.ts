@@ -22,6 +22,8 @@ export interface OptionFields {
   readonly relatedPackages?: readonly string[] | string | undefined;
   /** The option is another name of this one: it has its type (`type` is for when that is no option) and its value. */
   readonly aliasOf?: readonly string[] | undefined;
+  /** The option cannot be read: what is thrown, whatever its definitions are. */
+  readonly refuse?: (() => Error) | undefined;
 }
 
 /** One declaration of an option. A class, so that option trees can tell options from groups. */
@@ -39,7 +41,11 @@ export class OptionDecl {
     this.origin = origin;
     this.type = fields.type;
     this.hasDefault = fields.default !== undefined;
-    this.isPlain = fields.apply === undefined && fields.readOnly !== true && fields.aliasOf === undefined;
+    this.isPlain =
+      fields.apply === undefined &&
+      fields.readOnly !== true &&
+      fields.aliasOf === undefined &&
+      fields.refuse === undefined;
   }
 
   get defaultText(): unknown {
@@ -69,4 +75,17 @@ export class OptionDecl {
   get aliasOf(): readonly string[] | undefined {
     return this.fields.aliasOf;
   }
+  get refuse(): (() => Error) | undefined {
+    return this.fields.refuse;
+  }
+}
+
+/** What of several declarations of one option there may be once, and is there more often. */
+export function givenTwice(decls: readonly OptionDecl[]): string | undefined {
+  for (const field of ["default", "example", "description", "apply"] as const) {
+    const count = decls.filter((decl) => (field === "default" ? decl.hasDefault : decl[field] !== undefined)).length;
+    if (count > 1)
+      return `${count} declarations give it ${field === "apply" || field === "example" ? "an" : "a"} ${field}`;
+  }
+  return undefined;
 }

@@ -442,14 +442,15 @@ export function custom(
 }
 
 /** A JSON Schema that is none. */
-export function schemaInvalid(loc: Loc | undefined, error: unknown): ConfigError {
+export function schemaInvalid(loc: Loc | undefined, error: unknown, origin: Origin | undefined): ConfigError {
   const option = showLoc(loc);
   return configError(
     problem({
       code: "schema-invalid",
       option,
       message: `the JSON Schema of ${option} is not valid: ${messageOf(error, print)}`,
-      fix: "correct the schema that t.jsonSchema is given where the option is declared.",
+      sites: origin === undefined ? [] : [origin.site({ label: "given here" })],
+      fix: "correct the schema that t.jsonSchema is given there.",
     }),
     error,
   );

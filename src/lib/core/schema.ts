@@ -12,9 +12,9 @@ import { declarationShape, declaredTwice, optionNested } from "./declaration-pro
 import type { Def } from "./definition.ts";
 import { type Loc, names, showPath } from "./loc.ts";
 import { type ModuleLike, ModuleRecord } from "./module.ts";
-import { OptionDecl } from "./option.ts";
+import { givenTwice, OptionDecl } from "./option.ts";
 import type { Origin } from "./origin.ts";
-import { combineTypes, noCombination, type Type } from "./type.ts";
+import { combineTypes, type Type, whyNoCombination } from "./type.ts";
 
 /** Anything in a schema. */
 export type SchemaNode = OptionSchema | GroupSchema | BrokenSchema;
@@ -154,13 +154,22 @@ export class OptionSchema {
   }
   /** True when several declarations together say no more than one of them could. */
   get isDeclaredTwice(): boolean {
-    return this.more !== alone && this.apply === undefined && !this.readOnly && this.aliasOf === undefined;
+    return (
+      this.more !== alone &&
+      this.apply === undefined &&
+      !this.readOnly &&
+      this.aliasOf === undefined &&
+      this.refuse === undefined
+    );
   }
   get readOnly(): boolean {
     return !this.isPlain && (this.first("readOnly") ?? false);
   }
   get aliasOf(): readonly string[] | undefined {
     return this.isPlain ? undefined : this.first("aliasOf");
+  }
+  get refuse(): OptionDecl["refuse"] {
+    return this.isPlain ? undefined : this.first("refuse");
   }
 
   /** The first declaration's say about something. */
@@ -213,22 +222,13 @@ export class OptionSchema {
         decl.aliasOf === undefined ? decl.type : (optionAt(this.root, decl.aliasOf)?.type ?? decl.type);
       if (declared === undefined) continue;
       const both: Type | undefined = type === undefined ? declared : combineTypes(type, declared);
-      if (both === undefined && type !== undefined)
-        conflict ??=
-          noCombination(type, declared) ??
-          `the types "${type.description}" and "${declared.description}" do not combine`;
+      if (both === undefined && type !== undefined) conflict ??= whyNoCombination(type, declared);
       type = both ?? type;
       const own = declared.subModules ?? [];
       subModules = [...own.map((module) => new ModuleRecord({ imports: [module] }, origin)), ...subModules];
     }
-    if (this.decls.length > 1) {
-      for (const field of ["default", "example", "description", "apply"] as const) {
-        const count = this.decls.filter(({ tree }) =>
-          field === "default" ? tree.hasDefault : tree[field] !== undefined,
-        ).length;
-        if (count > 1) conflict ??= `${count} declarations give it a ${field}`;
-      }
-    }
+    conflict ??= type?.conflict;
+    if (this.more !== alone) conflict ??= givenTwice(this.decls.map(({ tree }) => tree));
     type ??= unspecified;
     return { type: type.subModules === undefined ? type : type.withSubModules(subModules), conflict };
   }

@@ -24,7 +24,7 @@ import { Origin } from "./origin.ts";
 import { definitionNotGroup, numberInvalid, optionUnknown, wrapperAtGroup } from "./problems.ts";
 import { Property, priority } from "./property.ts";
 import { GroupSchema, optionAt } from "./schema.ts";
-import { nearest } from "./suggest.ts";
+import { suggesting } from "./suggest.ts";
 import type { Context, Type } from "./type.ts";
 
 /** What a scope is made of. */
@@ -139,7 +139,12 @@ export class Scope {
   }
 
   private get needsCheck(): boolean {
-    return this.problems !== undefined || this.unmatched !== undefined || this.hasFreeform;
+    return this.problems !== undefined || this.unmatched !== undefined || this.hasFreeform || this.saysWhatToCheck;
+  }
+
+  /** Whether a module says something of `_module.check`. */
+  private get saysWhatToCheck(): boolean {
+    return this.ownInternal?.hasDefinition("check") === true;
   }
 
   private check(): ScopeCell {
@@ -169,9 +174,10 @@ export class Scope {
   complete(): object {
     if (this.problems !== undefined) throw new ConfigError(this.problems as [Problem, ...Problem[]]);
     const unmatched = this.unmatched ?? [];
+    const mustCheck = this.mustCheck();
     const freeform = this.freeformType();
     if (freeform === null) {
-      if (unmatched.length > 0 && this.mustCheck()) throw new ConfigError(this.unknown(unmatched));
+      if (unmatched.length > 0 && mustCheck) throw new ConfigError(this.unknown(unmatched));
     } else if (unmatched.length > 0) {
       const defs = unmatched.map(({ group, name, def }) => {
         const value = rewrap(def.value, def.conditions, def.priority);
@@ -206,7 +212,7 @@ export class Scope {
 
   private mustCheck(): boolean {
     if (this.spec.unchecked === true) return false;
-    return this.ownInternal?.hasDefinition("check") !== true || this.internal.option("check").force() === true;
+    return !this.saysWhatToCheck || this.internal.option("check").force() === true;
   }
 
   /** Everything that modules define for the root, in the order of merging. */
@@ -238,8 +244,9 @@ export class Scope {
     return (value as (args: object) => unknown)(this.args);
   }
 
+  /** Where nothing is defined, nobody looks at the options; every scope is defined, if only to be empty. */
   private distributeTo(group: GroupNode, defs: readonly Def[]): void {
-    if (defs.length === 0) return;
+    if (defs.length === 0 && group !== this.root) return;
     for (const broken of group.schema.broken) this.report(broken.error(group.locOf(broken.name)));
     let areGroups = true;
     for (let i = 0; i < defs.length; i++) if (!isGroup((defs[i] as Def).value)) areGroups = false;
@@ -292,11 +299,14 @@ export class Scope {
     const byPath = new Map<string, Unmatched[]>();
     for (const item of unmatched) {
       const path = showLoc(item.group.locOf(item.name));
-      byPath.set(path, [...(byPath.get(path) ?? []), item]);
+      const known = byPath.get(path);
+      if (known === undefined) byPath.set(path, [item]);
+      else known.push(item);
     }
+    const suggest = suggesting();
     const problems = [...byPath.values()].map((items) => {
       const [{ group, name }] = items as [Unmatched];
-      const near = nearest(name, [...group.schema.children.keys()]);
+      const near = suggest(name, group.schema.children);
       const note = items.some(({ def }) => def.value instanceof OptionDecl)
         ? "It is defined as an option: declarations go into the module's `options`, not into its `config`."
         : this.root.schema.children.size === 0

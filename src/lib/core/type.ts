@@ -58,6 +58,11 @@ export interface Type {
   readonly isEager: (value: unknown) => boolean;
   /** True when merging one definition gives its value as it is. */
   readonly keepsValue: boolean;
+  /**
+   * Why an option cannot have this type, which several declarations were combined to. Where a type is only looked into when
+   * it is used (in `either`), this says nothing of what is inside.
+   */
+  readonly conflict: string | undefined;
   /** The modules of a submodule type, also below lists and sets. */
   readonly subModules: readonly ModuleLike[] | undefined;
   /** The same type with other modules. */
@@ -122,6 +127,7 @@ export function makeType(spec: TypeSpec): Type {
     takesFunctions: spec.takesFunctions ?? false,
     isEager: spec.isEager ?? never,
     keepsValue: spec.keepsValue ?? spec.merge === mergeEqual,
+    conflict: spec.conflict,
     subModules: spec.subModules,
     withSubModules: spec.withSubModules ?? (() => type),
     subOptions: spec.subOptions ?? (() => []),
@@ -149,10 +155,26 @@ export function isPrimitive(value: unknown): boolean {
   return value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean";
 }
 
-/** The type of an option that two modules declare, or `undefined`. `later` is the type of the later module. */
+/**
+ * The type of an option that two modules declare, or `undefined`. `later` is the type of the later module. Whoever gives
+ * the result to an option has to look at its `conflict`.
+ */
 export function combineTypes(later: Type, earlier: Type): Type | undefined {
   if (later.functor.name !== earlier.functor.name) return undefined;
   return later.functor.combine(later.functor.payload, earlier.functor.payload);
+}
+
+/** The same, and `undefined` also where the result is none that an option can have. */
+export function commonType(later: Type, earlier: Type): Type | undefined {
+  const both = combineTypes(later, earlier);
+  return both?.conflict === undefined ? both : undefined;
+}
+
+/** Why two types do not combine, in words. */
+export function whyNoCombination(later: Type, earlier: Type): string {
+  return (
+    noCombination(later, earlier) ?? `the types "${later.description}" and "${earlier.description}" do not combine`
+  );
 }
 
 /** Why two types do not combine, if they know; `undefined` otherwise. */

@@ -2,12 +2,14 @@
  * Types that are one of several: `null` or something, the one or the other, one of several tags, something converted.
  */
 
+import { declaredTwice } from "../core/declaration-problems.ts";
 import { childDef, Def, isGroup, member } from "../core/definition.ts";
 import { eitherSchema, flat, noSchema, schemaOf } from "../core/json-schema.ts";
 import { Loc, showLoc, showPath } from "../core/loc.ts";
 import { rawMember } from "../core/merge.ts";
 import { type ModuleLike, ModuleRecord } from "../core/module.ts";
-import { OptionDecl } from "../core/option.ts";
+import { givenTwice, OptionDecl } from "../core/option.ts";
+import type { Origin } from "../core/origin.ts";
 import { custom, definitionConflict } from "../core/problems.ts";
 import { LiteralValue, priority } from "../core/property.ts";
 import {
@@ -19,6 +21,7 @@ import {
   noCombination,
   phrase,
   type Type,
+  whyNoCombination,
 } from "../core/type.ts";
 import { given } from "./settle.ts";
 
@@ -50,6 +53,7 @@ export function nullOr(element: Type): Type {
       reason: (own, other) => noCombination(own as Type, other as Type),
     },
     refines: element.refines === undefined ? undefined : nullOr(element.refines),
+    conflict: element.conflict,
     subModules: element.subModules,
     withSubModules: (modules) => nullOr(element.withSubModules(modules)),
     subOptions: (path) => element.subOptions(path),
@@ -83,7 +87,10 @@ export function either(first: Type, second: Type): Type {
       return bad.length > 0 ? bad : defs;
     },
     // Where only the single values were checked (below `nullOr`), the definitions may still be of both types.
-    merge: (at, defs) => chosen(defs)?.merge(at, defs) ?? mergeOne(at, defs),
+    merge: (at, defs) => {
+      const type = chosen(defs);
+      return type === undefined ? mergeOne(at, defs) : type.merge(at, defs);
+    },
     functor: {
       name: "either",
       payload: [first, second],
@@ -93,6 +100,11 @@ export function either(first: Type, second: Type): Type {
         const left = combineTypes(a, c);
         const right = combineTypes(b, d);
         return left === undefined || right === undefined ? undefined : either(left, right);
+      },
+      reason: (own, other) => {
+        const [a, b] = own as [Type, Type];
+        const [c, d] = other as [Type, Type];
+        return noCombination(a, c) ?? noCombination(b, d);
       },
     },
   });
@@ -163,7 +175,9 @@ export function functionTo(result: Type): Type {
         const both = combineTypes(own as Type, other as Type);
         return both === undefined ? undefined : functionTo(both);
       },
+      reason: (own, other) => noCombination(own as Type, other as Type),
     },
+    conflict: result.conflict,
     subModules: result.subModules,
     withSubModules: (modules) => functionTo(result.withSubModules(modules)),
     subOptions: (path) => result.subOptions([...path, "<function body>"]),
@@ -171,7 +185,7 @@ export function functionTo(result: Type): Type {
 }
 
 /** Exactly one of several tagged options: `{ tcp: 80 }` or `{ unix: "/run/x" }`. */
-export function attrTag(tags: Tags): Type {
+export function attrTag(tags: Tags, conflicts: Conflicts = {}): Type {
   const choices = Object.keys(tags).sort();
   const tagOf = (value: unknown): string | undefined => {
     if (!isGroup(value)) return undefined;
@@ -195,17 +209,21 @@ export function attrTag(tags: Tags): Type {
     merge: (at, defs) => {
       const used = [...new Set(defs.map((def) => tagOf(def.value) as string))];
       const [tag = ""] = used;
+      const broken = Object.hasOwn(conflicts, tag) ? conflicts[tag] : undefined;
+      if (used.length === 1 && broken !== undefined)
+        return failing(tag, () => declaredTwice(new Loc(at.loc, tag), broken.origins, broken.reason));
       if (used.length === 1) return mergeTag(at, tag, tags[tag] as OptionDecl, defs);
       const names = used.map((name) => showPath([name])).join(" and of ");
       return failing(tag, () => definitionConflict(at.loc, defs, `definitions of ${names}`));
     },
     functor: {
       name: "attrTag",
-      payload: tags,
-      combine: (own, other) => combineTags(own as typeof tags, other as typeof tags),
+      payload: { tags, conflicts },
+      combine: (own, other) => combineTags(own as TagPayload, other as TagPayload),
     },
+    conflict: conflictOf(tags, conflicts),
     subModules: subModulesOf(tags),
-    withSubModules: (modules) => attrTag(withSubModules(tags, modules)),
+    withSubModules: (modules) => attrTag(withSubModules(tags, modules), conflicts),
     subOptions: (path) =>
       choices.map((tag) => {
         const decl = tags[tag] as OptionDecl;
@@ -233,6 +251,24 @@ function documented(decl: OptionDecl): Omit<DocumentedDeclaration, "type" | "fil
 /** The options behind the tags. */
 interface Tags {
   readonly [tag: string]: OptionDecl;
+}
+
+/** The tags whose declarations do not fit together. They are a problem of the option that has the type, or of their use. */
+interface Conflicts {
+  readonly [tag: string]: { readonly origins: readonly Origin[]; readonly reason: string };
+}
+
+interface TagPayload {
+  readonly tags: Tags;
+  readonly conflicts: Conflicts;
+}
+
+function conflictOf(tags: Tags, conflicts: Conflicts): string | undefined {
+  for (const [tag, { type }] of Object.entries(tags)) {
+    const reason = Object.hasOwn(conflicts, tag) ? conflicts[tag]?.reason : type?.conflict;
+    if (reason !== undefined) return `of the tag ${showPath([tag])}, ${reason}`;
+  }
+  return undefined;
 }
 
 /** A value of which it is known which tag it has, and nothing else. */
@@ -312,19 +348,24 @@ function withSubModules(tags: Tags, modules: readonly ModuleLike[]): Tags {
   );
 }
 
-function combineTags(later: Tags, earlier: Tags): Type | undefined {
-  const all: Record<string, OptionDecl> = { ...earlier };
-  for (const [tag, decl] of Object.entries(later)) {
-    const other = earlier[tag];
+function combineTags(later: TagPayload, earlier: TagPayload): Type {
+  const all: Record<string, OptionDecl> = { ...earlier.tags };
+  const conflicts: Record<string, Conflicts[string]> = { ...earlier.conflicts, ...later.conflicts };
+  for (const [tag, decl] of Object.entries(later.tags)) {
+    const other = Object.hasOwn(earlier.tags, tag) ? earlier.tags[tag] : undefined;
     if (other === undefined) all[tag] = decl;
     else {
-      const type = combineTypes(decl.type as Type, other.type as Type);
-      const once = ["default", "example", "description", "apply"] as const;
-      const isTwice = once.some((field) => decl.fields[field] !== undefined && other.fields[field] !== undefined);
-      if (type === undefined || isTwice) return undefined;
+      const [own, others] = [decl.type as Type, other.type as Type];
+      const type = combineTypes(own, others);
+      const reason = type === undefined ? whyNoCombination(own, others) : givenTwice([decl, other]);
+      if (reason !== undefined) conflicts[tag] ??= { origins: originsOf([decl, other]), reason };
       const said = Object.entries(decl.fields).filter(([, value]) => value !== undefined);
-      all[tag] = new OptionDecl({ ...other.fields, ...Object.fromEntries(said), type }, decl.origin);
+      all[tag] = new OptionDecl({ ...other.fields, ...Object.fromEntries(said), type: type ?? own }, decl.origin);
     }
   }
-  return attrTag(all);
+  return attrTag(all, conflicts);
+}
+
+function originsOf(decls: readonly OptionDecl[]): readonly Origin[] {
+  return decls.flatMap(({ origin }) => (origin === undefined ? [] : [origin]));
 }

@@ -36,6 +36,7 @@ export const listOf: (element: Type) => Type = once((element) =>
     emptyText: [],
     schema: (depth) => (depth === "outside" ? { type: "array" } : { type: "array", items: schemaOf(element, depth) }),
     functor: wrapping("listOf", element, (of) => listOf(of)),
+    conflict: element.conflict,
     subModules: element.subModules,
     withSubModules: (modules) => listOf(element.withSubModules(modules)),
     subOptions: (path) => element.subOptions([...path, "*"]),
@@ -72,11 +73,9 @@ function mergeList(at: At, element: Type, defs: readonly Def[]): readonly unknow
   for (let n = 0; n < defs.length; n++) {
     const def = defs[n] as Def;
     const items = def.value as readonly unknown[];
-    const mayBeLazy = lazyLists.has(items);
+    const mayBeLazy = isLazyList(items);
     for (let m = 0; m < items.length; m++) {
-      // A list made by merging may have elements that are still to be computed.
-      const item =
-        mayBeLazy && Object.getOwnPropertyDescriptor(items, m)?.get !== undefined ? () => items[m] : items[m];
+      const item = mayBeLazy ? elementOf(items, m) : items[m];
       // Most elements are text or numbers.
       if (element.keepsValue && isPrimitive(item) && element.check(item)) {
         list.push(item);
@@ -92,6 +91,16 @@ function mergeList(at: At, element: Type, defs: readonly Def[]): readonly unknow
 
 /** The lists made here that have elements still to be computed. */
 const lazyLists = new WeakSet<readonly unknown[]>();
+
+/** True for a list made by merging that may have elements still to be computed. */
+export function isLazyList(list: readonly unknown[]): boolean {
+  return lazyLists.has(list);
+}
+
+/** An element of a list, or the thunk for one that is still to be computed. */
+export function elementOf(list: readonly unknown[], index: number): unknown {
+  return isLazyList(list) ? member(list, String(index)) : list[index];
+}
 
 /** A list some of whose elements may be computed when they are read. */
 export function frozenLazily(list: unknown[]): readonly unknown[] {
@@ -164,6 +173,7 @@ function attrs(
       combine: (own, other) => combineAttrs(own as AttrsPayload, other as AttrsPayload),
       reason: (own, other) => noCombination((own as AttrsPayload).element, (other as AttrsPayload).element),
     },
+    conflict: element.conflict,
     subModules: element.subModules,
     withSubModules: (modules) => make(element.withSubModules(modules)),
     subOptions: (path) => element.subOptions([...path, `<${placeholder}>`]),

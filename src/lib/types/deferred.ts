@@ -21,7 +21,6 @@ export function deferredModuleWith(staticModules: readonly ModuleLike[] = []): T
     check: (value) => modulesOf(value) !== undefined,
     merge: (at, defs) => Object.freeze([...staticModules, ...defs.flatMap((def) => placed(def, at.loc))]),
     schema: () => ({ type: "array", maxItems: 0 }),
-    emptyValue: () => Object.freeze([...staticModules]),
     functor: {
       name: "deferredModule",
       payload: staticModules,

@@ -10,7 +10,7 @@ import { type At, deepEqual, isPrimitive, makeType, mergeEqual, mergeOne, type T
 import { nullOr, oneOf } from "./choices.ts";
 import { attrsOf, listOf } from "./containers.ts";
 import { bool, enumOf, number, str } from "./scalar.ts";
-import { isFinished, isPlain, settled, settledMember } from "./settle.ts";
+import { isFinished, isPlain, settled, settledList, settledMember } from "./settle.ts";
 
 /** No wrapper can be a value: one that is left was nested wrongly. */
 const unwrapped = (value: unknown): boolean => !(value instanceof Property || value instanceof EachValue);
@@ -103,7 +103,7 @@ export function mergeDefault(at: At, defs: readonly Def[]): unknown {
         defs.map((def) => childDef(def, (def.value as (argument: unknown) => unknown)(argument))),
       );
   }
-  if (values.every(isList)) return Object.freeze(defs.flatMap((def) => settled(at, def, def.value) as unknown[]));
+  if (values.every(isList)) return settledList(at, defs);
   if (values.every(isPlain)) return overlay(at, defs);
   if (values.every((value) => typeof value === "boolean")) return values.includes(true);
   if (values.every((value) => typeof value === "string")) return values.join("");

@@ -9,6 +9,7 @@ import { carefully } from "../core/careful.ts";
 import type { Def } from "../core/definition.ts";
 import type { JsonSchema } from "../core/json-schema.ts";
 import { type Loc, names, showLoc, showPath } from "../core/loc.ts";
+import type { Origin } from "../core/origin.ts";
 import { custom, schemaInvalid } from "../core/problems.ts";
 import { makeType, type Type } from "../core/type.ts";
 import { json } from "./free.ts";
@@ -24,8 +25,8 @@ interface Finding {
   readonly params?: { readonly additionalProperty?: string; readonly allowedValues?: readonly unknown[] };
 }
 
-/** Data that a JSON Schema describes: 2020-12, or draft-07 where the schema says so. */
-export function jsonSchema(schema: JsonSchema): Type {
+/** Data that a JSON Schema describes: 2020-12, or draft-07 where the schema says so. `origin` is where the schema is given. */
+export function jsonSchema(schema: JsonSchema, origin?: Origin): Type {
   let validate: Validate | undefined;
   const type: Type = makeType({
     name: "jsonSchema",
@@ -35,7 +36,7 @@ export function jsonSchema(schema: JsonSchema): Type {
     misfits: json.misfits,
     merge: (at, defs) => {
       const value = json.merge(at, defs);
-      validate ??= compile(schema, at.loc);
+      validate ??= compile(schema, at.loc, origin);
       if (!validate(value)) throw mismatch(at.loc, defs, validate.errors ?? []);
       return value;
     },
@@ -47,7 +48,7 @@ export function jsonSchema(schema: JsonSchema): Type {
 
 type Compiler = new (options: object) => { compile(schema: object): Validate };
 
-function compile(schema: JsonSchema, loc: Loc | undefined): Validate {
+function compile(schema: JsonSchema, loc: Loc | undefined, origin: Origin | undefined): Validate {
   const isOld = typeof schema["$schema"] === "string" && /draft-0[67]/.test(schema["$schema"]);
   try {
     const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);
@@ -55,7 +56,7 @@ function compile(schema: JsonSchema, loc: Loc | undefined): Validate {
     // One for each schema: two that have the same `$id` would get into each other's way.
     return new Ajv({ allErrors: true, strict: false, validateFormats: false, logger: false }).compile(schema);
   } catch (error) {
-    throw schemaInvalid(loc, error);
+    throw schemaInvalid(loc, error, origin);
   }
 }
 

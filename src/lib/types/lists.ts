@@ -206,6 +206,7 @@ function derived(
         return both === undefined ? undefined : make(both);
       },
     },
+    conflict: element.conflict,
     subModules: element.subModules,
     withSubModules: (modules) => make(element.withSubModules(modules)),
     subOptions: (path) => element.subOptions([...path, "*"]),

@@ -4,11 +4,21 @@
  * All of them take several definitions only if these are equal, except the texts that are joined.
  */
 import type { Def } from "../core/definition.ts";
-import { both, flat, noSchema, patternOf, schemaOf } from "../core/json-schema.ts";
+import { both, flat, noSchema, patternOf, type SchemaMaker, schemaOf } from "../core/json-schema.ts";
 import { showLoc } from "../core/loc.ts";
 import { OptionDecl } from "../core/option.ts";
 import { custom, definitionRefused } from "../core/problems.ts";
-import { isPrimitive, makeType, mergeEqual, mergeOne, type Type, type TypeSpec } from "../core/type.ts";
+import {
+  combineTypes,
+  commonType,
+  isPrimitive,
+  makeType,
+  mergeEqual,
+  mergeOne,
+  noCombination,
+  type Type,
+  type TypeSpec,
+} from "../core/type.ts";
 
 /** A type whose values are compared, and merged if equal. */
 function equal(spec: Omit<TypeSpec, "merge"> & Partial<Pick<TypeSpec, "merge">>): Type {
@@ -251,7 +261,7 @@ export function addCheck(type: Type, check: (value: unknown) => boolean): Type {
     },
     isEager: () => false,
     refines: type,
-    schema: (depth) => ({ ...schemaOf(type, depth), $comment: "There is a further condition." }),
+    schema: conditionalSchema(type),
   };
 }
 
@@ -266,9 +276,14 @@ function addValueCheck(type: Type, check: (value: unknown) => boolean): Type {
     },
     isEager: () => false,
     keepsValue: false,
-    schema: (depth) => ({ ...schemaOf(type, depth), $comment: "There is a further condition." }),
+    schema: conditionalSchema(type),
     withSubModules: (modules) => addCheck(type.withSubModules(modules), check),
   };
+}
+
+/** The schema of a type with a further condition, which no schema can say. */
+function conditionalSchema(type: Type): SchemaMaker {
+  return (depth) => ({ ...schemaOf(type, depth), $comment: "There is a further condition." });
 }
 
 /** A type that takes one definition. */
@@ -284,20 +299,15 @@ export function unique(message: string, type: Type): Type {
     },
     functor: {
       name: "unique",
-      payload: { type },
+      payload: type,
       combine: (own, other) => {
-        const inner = combineInner(own, other);
+        const inner = combineTypes(own as Type, other as Type);
         return inner === undefined ? undefined : unique(message, inner);
       },
+      reason: (own, other) => noCombination(own as Type, other as Type),
     },
     withSubModules: (modules) => unique(message, type.withSubModules(modules)),
   };
-}
-
-function combineInner(own: unknown, other: unknown): Type | undefined {
-  const a = (own as { type: Type }).type;
-  const b = (other as { type: Type }).type;
-  return a.functor.name === b.functor.name ? a.functor.combine(a.functor.payload, b.functor.payload) : undefined;
 }
 
 /** Text without a colon or a newline: a field of `/etc/passwd`. */
@@ -321,7 +331,7 @@ export const optionType: Type = makeType({
   merge: (at, defs) => {
     const all = defs.map((def) => def.value as Type);
     return all.reduce((later, earlier) => {
-      const both = later === earlier ? later : combineInner({ type: later }, { type: earlier });
+      const both = later === earlier ? later : commonType(later, earlier);
       if (both === undefined) {
         throw custom(
           "option-declared-twice",

@@ -3,8 +3,8 @@
  *
  *     [1, () => config.port, { name: literal(f) }]   →   [1, 8080, { name: f }]
  *
- * Nearly all values are finished as they come and stay the same object. Of a set that is not, each member is finished when it
- * is read, so that members may depend on each other. A wrapper deep inside such a value has nothing to act on and is a
+ * Nearly all values are finished as they come and stay the same object. Of a set or a list that is not, each member is
+ * finished when it is read, so that members may depend on each other and one that fails fails alone. A wrapper deep inside such a value has nothing to act on and is a
  * problem; Nix lets its insides out into the configuration.
  */
 import { isList } from "../core/careful.ts";
@@ -16,6 +16,7 @@ import { kindOf } from "../core/print.ts";
 import { wrapperInValue } from "../core/problems.ts";
 import { Change, EachValue, LiteralValue, Property, UnsetValue } from "../core/property.ts";
 import { type At, isPrimitive, makeType, mergeOne, type Type } from "../core/type.ts";
+import { elementOf, frozenLazily, isLazyList } from "./containers.ts";
 
 /** A set, as opposed to an instance of somebody's class. */
 export function isPlain(value: unknown): value is object {
@@ -37,7 +38,7 @@ export function isFinished(value: unknown, seen: Set<unknown>): boolean {
   // The first part that is not finished ends the search, so whatever was seen is.
   seen.add(value);
   return Array.isArray(value)
-    ? !isList(value) || value.every((item) => isFinished(item, seen))
+    ? !isList(value) || (!isLazyList(value) && value.every((item) => isFinished(item, seen)))
     : !isPlain(value) ||
         Object.keys(value).every((key) => getterOf(value, key) === undefined && isFinished(member(value, key), seen));
 }
@@ -49,20 +50,39 @@ function settle(at: At, def: Def, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   const wrapper = wrapperOf(value);
   if (wrapper !== undefined) throw wrapperInValue(at.loc, def, value, wrapper);
-  if (Array.isArray(value)) return Object.freeze(value.map((item) => settled(at, def, item)));
+  if (Array.isArray(value)) return settledList(at, [def.with(value)]);
   if (!isPlain(value)) return value;
   const finished = {};
   for (const key of Object.keys(value)) settledMember(finished, key, at, def, member(value, key));
   return Object.freeze(finished);
 }
 
+/** The lists of definitions as one list, whose elements are finished when they are read. */
+export function settledList(at: At, defs: readonly Def[]): readonly unknown[] {
+  const list: unknown[] = [];
+  defs.forEach((def, n) => {
+    const items = def.value as readonly unknown[];
+    for (let m = 0; m < items.length; m++) {
+      const loc = new Loc(at.loc, `[definition ${n + 1}-entry ${m + 1}]`);
+      settledMember(list, String(list.length), at, def, elementOf(items, m), loc);
+    }
+  });
+  return frozenLazily(list);
+}
+
 /** Give a set a member, which is finished when it is first read. */
-export function settledMember(target: object, key: string, at: At, def: Def, item: unknown): void {
+export function settledMember(
+  target: object,
+  key: string,
+  at: At,
+  def: Def,
+  item: unknown,
+  loc: Loc = new Loc(at.loc, key),
+): void {
   if (isFinished(item, new Set())) {
     Object.defineProperty(target, key, { value: item, enumerable: true, configurable: true });
     return;
   }
-  const loc = new Loc(at.loc, key);
   const inner: At = { loc, context: at.context };
   const finish = (): LiteralValue => new LiteralValue(settled(inner, def, item));
   rawMember(target, key, loc, at.context, given, [childDef(def, finish)]);

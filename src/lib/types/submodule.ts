@@ -13,7 +13,7 @@ import { type ModuleLike, ModuleRecord } from "../core/module.ts";
 import { Property, priority } from "../core/property.ts";
 import { GroupSchema, OptionSchema } from "../core/schema.ts";
 import { Scope, type ScopeSpec } from "../core/scope.ts";
-import { type At, combineTypes, type DocumentedOption, makeType, phrase, type Type } from "../core/type.ts";
+import { type At, commonType, type DocumentedOption, makeType, phrase, type Type } from "../core/type.ts";
 import { groupSchema } from "./group-schema.ts";
 
 /** What a submodule is besides its modules. */
@@ -184,7 +184,7 @@ export function freeOf(entries: Prepared["entries"]): Type | undefined {
     fields.freeformType === undefined ? [] : [fields.freeformType],
   );
   if (first === undefined) return undefined;
-  return rest.reduce<Type | undefined>((later, earlier) => later && combineTypes(later, earlier), first) ?? first;
+  return rest.reduce<Type | undefined>((later, earlier) => later && commonType(later, earlier), first) ?? first;
 }
 
 function subOptions(blueprint: Blueprint, path: readonly string[]): readonly DocumentedOption[] {
