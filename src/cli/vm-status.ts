@@ -22,7 +22,10 @@ export const run: Verb = async (argv, signal) => {
   else {
     const lines = [
       ["machine", `${status.name} (process ${status.pid}, since ${status.started})`],
-      ["qemu", status.qemu],
+      [
+        "qemu",
+        status.qemu === "io-error" ? "stopped: this host has no room left for its disks (io-error)" : status.qemu,
+      ],
       ["guest", status.guest],
       ["disk", status.disk ?? "in memory"],
       ["private", status.runtime],

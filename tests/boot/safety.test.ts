@@ -171,10 +171,9 @@ describe("a machine whose host has no room left while it writes", () => {
     `waits for room and goes on, or comes back with what was synced before (${rounds} times)`,
     async () => {
       const small = join(files, "small");
-      const { stdout } = await promisify(execFile)("unshare", [
-        ...["--map-root-user", "--mount", "sh", "-c", script, "sh", small],
-        ...[process.execPath, program, small, lockFile, String(rounds)],
-      ]);
+      const inNamespace = ["--map-root-user", "--mount", "sh", "-c", script, "sh", small];
+      const work = [process.execPath, program, small, lockFile, String(rounds)];
+      const { stdout } = await promisify(execFile)("unshare", [...inNamespace, ...work]);
       const seen = JSON.parse(stdout) as { readonly launcher: unknown; readonly driver: readonly unknown[] };
       expect(seen.launcher).toEqual({ errors: 0, code: 0 });
       expect(seen.driver).toEqual(

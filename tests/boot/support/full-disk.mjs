@@ -43,7 +43,7 @@ async function launcher() {
     vm.stdin.write(text);
     await until(() => answer.test(screen));
   };
-  await until(() => /login: $/.test(screen));
+  await until(() => screen.endsWith("login: "));
   await type("root\n", /assword: $/);
   await type("root\n", /[#$] $/);
   fill(2 * mebibyte);
