@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProblemError } from "../../src/problems/index.ts";
+import { collectGarbage } from "../../src/store/embedded/collect.ts";
 import { layoutOf } from "../../src/store/embedded/layout.ts";
 import { COLLECTING, Locks } from "../../src/store/embedded/locks.ts";
 import { thisOwner } from "../../src/store/embedded/owner.ts";
@@ -164,6 +165,49 @@ describe("collecting garbage", () => {
     expect(await store.collectGarbage({ graceSeconds: -5 })).toMatchObject({ freed: would.freed });
   });
 });
+
+describe("a collection that ends in the middle", () => {
+  it("leaves no valid path that refers to an invalid one, wherever it ends", async () => {
+    const texts = chain(scope, 6);
+    for (let calls = 0; calls < texts.length; calls++) {
+      await store.realise(texts);
+      const state = openState(layoutOf(root));
+      const forget = state.infos.forgetLater.bind(state.infos);
+      let left = calls;
+      state.infos.forgetLater = async (path) => {
+        if (left-- <= 0) throw new Error("no more");
+        await forget(path);
+      };
+      await expect(collectGarbage(state, { graceSeconds: -5 })).rejects.toThrow("no more");
+      expect(state.infos.all()).toHaveLength(texts.length - calls);
+      const { findings } = await store.verify();
+      expect(findings.filter(({ litter }) => !litter)).toEqual([]);
+      expect(findings).toHaveLength(calls);
+    }
+    expect((await store.collectGarbage({ graceSeconds: -5 })).litter).toBe(texts.length - 1);
+    expect((await store.verify()).checked).toBe(0);
+  });
+
+  it("goes on with nothing after a failure, and is over when it says so", async () => {
+    await store.realise(Array.from({ length: 50 }, (_, i) => scope.text(`text-${i}`, "1")));
+    const asked: string[] = [];
+    const onRemove = (path: string) => {
+      asked.push(path);
+      if (asked.length === 3) throw new Error("enough");
+    };
+    await expect(store.collectGarbage({ graceSeconds: -5, onRemove })).rejects.toThrow("enough");
+    const left = readdirSync(join(root, "nix/store")).length;
+    expect(left).toBe(50 - asked.length + 1);
+    expect(await store.collectGarbage({ graceSeconds: -5 })).toMatchObject({ removed: [], litter: left });
+  });
+});
+
+/** Texts of which each names the one before. */
+function chain(scope: StoreScope, length: number): Source[] {
+  const texts: Source[] = [];
+  for (let i = 0; i < length; i++) texts.push(scope.text(`link-${i}`, texts.at(-1)?.path ?? ""));
+  return texts;
+}
 
 describe("a store that was tampered with", () => {
   it("finds what changed, changes nothing by looking, and forgets what only a build can make", async () => {
