@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openStore } from "../../src/store/index.ts";
 import { testSandbox } from "../helpers/sandbox.ts";
-import { hashesIn, said, Workshop } from "./support/machine.ts";
+import { hashesIn, said, startsIn, Workshop } from "./support/machine.ts";
 
 const sandbox = await testSandbox();
 const rounds = Number(process.env["OSMOD_CRASH_ROUNDS"] ?? 4);
@@ -163,7 +163,10 @@ describe.skipIf(sandbox === undefined)("a build that ends at a random moment", (
     const next = await workshop.run(config, "build");
     expect(next.code, next.text).toBe(0);
     expect(hashesIn(next), which).toEqual(expected);
-    expect((await store.verify()).findings, which).toEqual([]);
+    // A build that finds everything made looks no further; one that was killed after the last path may have left its scratch.
+    const swept = startsIn(next).length > 0;
+    const { findings } = await store.verify();
+    expect(swept ? findings : findings.filter(({ code }) => code !== "temporary-left"), which).toEqual([]);
     workshop.removeStore(root);
   }
 

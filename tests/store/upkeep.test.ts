@@ -9,6 +9,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -22,7 +23,7 @@ import { COLLECTING, Locks } from "../../src/store/embedded/locks.ts";
 import { thisOwner } from "../../src/store/embedded/owner.ts";
 import { announceUse } from "../../src/store/embedded/running.ts";
 import { openState } from "../../src/store/embedded/state.ts";
-import { type EmbeddedStore, openStore, type Source, StoreScope } from "../../src/store/index.ts";
+import { type EmbeddedStore, hashPath, openStore, type Source, StoreScope, toSri } from "../../src/store/index.ts";
 import { file } from "../helpers/sandbox.ts";
 
 let place: string;
@@ -163,6 +164,35 @@ describe("collecting garbage", () => {
     expect(would.freed).toBe(3 * 4096);
     expect(store.isValid(lonely.path)).toBe(true);
     expect(await store.collectGarbage({ graceSeconds: -5 })).toMatchObject({ freed: would.freed });
+  });
+});
+
+describe("a tree that is added", () => {
+  it("has the modes and the time of a store, whatever the umask and the original's", async () => {
+    const tree = join(place, "tree");
+    mkdirSync(join(tree, "below"), { recursive: true });
+    writeFileSync(join(tree, "below/plain"), "1", { mode: 0o666 });
+    writeFileSync(join(tree, "below/program"), "2", { mode: 0o700 });
+    writeFileSync(join(tree, "big"), Buffer.alloc(600_000, 7));
+    symlinkSync("nowhere", join(tree, "link"));
+    const { hash } = hashPath(tree);
+    const source = scope.source({ name: "tree", narHash: toSri(hash), provide: async () => tree });
+    const before = process.umask(0o077);
+    try {
+      await store.realise([source]);
+    } finally {
+      process.umask(before);
+    }
+    const at = store.physical(source.path);
+    const look = (name: string) => {
+      const { mode, mtimeMs } = lstatSync(join(at, name));
+      return [(mode & 0o7777).toString(8), mtimeMs];
+    };
+    for (const name of ["", "below", "below/program"]) expect(look(name), name).toEqual(["555", 1000]);
+    for (const name of ["below/plain", "big"]) expect(look(name), name).toEqual(["444", 1000]);
+    expect(look("link")[1]).toBe(1000);
+    expect((await store.verify()).findings).toEqual([]);
+    expect(hashPath(at).hash).toEqual(hash);
   });
 });
 

@@ -6,10 +6,8 @@ import { promisify } from "node:util";
 import { fail } from "../../problems/index.ts";
 import { type ByteString, toBytes, toPath, toText } from "../nar/bytes.ts";
 import { entriesOf } from "../nar/disk.ts";
+import { STORE_TIME } from "../nar/unpack.ts";
 import { several } from "./several.ts";
-
-/** The time everything in the store has, in seconds since 1970; 0 would mean "unknown" to some programs. */
-const STORE_TIME = 1;
 
 /**
  * Take away everything that an archive does not keep: owner's whims in modes become 0444 or 0555, setuid and write

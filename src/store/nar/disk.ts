@@ -19,6 +19,7 @@ import { fail } from "../../problems/index.ts";
 import type { Hash } from "../hash.ts";
 import { type ByteString, toBytes, toPath, toText } from "./bytes.ts";
 import { NarBuffer, newChunk, TOKENS } from "./encode.ts";
+import { releaseHelper, takeHelper } from "./hash-helper.ts";
 import { hashNar } from "./write.ts";
 
 /** The archive of what lies at `path`, in chunks. */
@@ -46,6 +47,14 @@ let spare: Buffer | undefined;
 
 /** Hash and size of the archive of what lies at `path`. */
 export function hashPath(path: string): { readonly hash: Hash; readonly size: number } {
+  const helper = takeHelper();
+  if (helper === undefined) return hashNar(lentNarOfPath(path));
+  try {
+    const hashed = helper.hashNow((chunks) => lentNarOfPath(path, chunks));
+    if (hashed !== undefined) return { hash: { algo: "sha256", bytes: hashed.bytes }, size: hashed.size };
+  } finally {
+    releaseHelper(helper);
+  }
   return hashNar(lentNarOfPath(path));
 }
 
