@@ -5,12 +5,14 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { toHex } from "../../src/store/hash.ts";
-import { narOfPath } from "../../src/store/index.ts";
+import { hashNar, narOfPath } from "../../src/store/index.ts";
 
 // Built, because threads are started from files that Node can run.
 const { digestOf } = (await import("../../dist/store/embedded/digest.js" as string)) as {
   digestOf: typeof import("../../src/store/embedded/digest.ts").digestOf;
 };
+
+const { hashPath } = (await import("../../dist/store/index.js" as string)) as typeof import("../../src/store/index.ts");
 
 let place: string;
 beforeEach(() => {
@@ -58,6 +60,20 @@ describe("an object's digest", () => {
     }
   }, 60_000);
 
+  it("is the same when the caller's thread waits for it, also while others are made", async () => {
+    for (const mebibytes of [1, 4, 20]) {
+      const tree = treeOf(mebibytes);
+      const { hash, size } = hashNar(narOfPath(tree));
+      expect(hashPath(tree)).toEqual({ hash: { algo: "sha256", bytes: expect.anything() }, size });
+      const others = [expectDigest(tree, true), expectDigest(tree, true)];
+      expect(toHex(hashPath(tree).hash)).toBe(toHex(hash));
+      await Promise.all(others);
+      expect(toHex(hashPath(tree).hash)).toBe(toHex(hash));
+      await expectDigest(tree, true);
+    }
+    expect(() => hashPath(join(place, "nothing"))).toThrow("ENOENT");
+  }, 60_000);
+
   it("can be given up, and then others are still made", async () => {
     const tree = treeOf(24);
     const controller = new AbortController();
@@ -87,7 +103,7 @@ it("is not misled when the hasher is woken and there is nothing new", async () =
     counters: new Int32Array(new SharedArrayBuffer(18 * Int32Array.BYTES_PER_ELEMENT)),
   };
   const [given, lengths, end] = [0, 2, -1];
-  const worker = new Worker(new URL("../../dist/store/embedded/hash-helper-thread.js", import.meta.url));
+  const worker = new Worker(new URL("../../dist/store/nar/hash-helper-thread.js", import.meta.url));
   try {
     const digest = new Promise<Uint8Array>((resolve, reject) => {
       worker.once("message", resolve).once("error", reject);

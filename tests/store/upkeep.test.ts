@@ -9,6 +9,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -16,12 +17,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProblemError } from "../../src/problems/index.ts";
+import { collectGarbage } from "../../src/store/embedded/collect.ts";
 import { layoutOf } from "../../src/store/embedded/layout.ts";
 import { COLLECTING, Locks } from "../../src/store/embedded/locks.ts";
 import { thisOwner } from "../../src/store/embedded/owner.ts";
 import { announceUse } from "../../src/store/embedded/running.ts";
 import { openState } from "../../src/store/embedded/state.ts";
-import { type EmbeddedStore, openStore, type Source, StoreScope } from "../../src/store/index.ts";
+import { type EmbeddedStore, hashPath, openStore, type Source, StoreScope, toSri } from "../../src/store/index.ts";
 import { file } from "../helpers/sandbox.ts";
 
 let place: string;
@@ -164,6 +166,78 @@ describe("collecting garbage", () => {
     expect(await store.collectGarbage({ graceSeconds: -5 })).toMatchObject({ freed: would.freed });
   });
 });
+
+describe("a tree that is added", () => {
+  it("has the modes and the time of a store, whatever the umask and the original's", async () => {
+    const tree = join(place, "tree");
+    mkdirSync(join(tree, "below"), { recursive: true });
+    writeFileSync(join(tree, "below/plain"), "1", { mode: 0o666 });
+    writeFileSync(join(tree, "below/program"), "2", { mode: 0o700 });
+    writeFileSync(join(tree, "big"), Buffer.alloc(600_000, 7));
+    symlinkSync("nowhere", join(tree, "link"));
+    const { hash } = hashPath(tree);
+    const source = scope.source({ name: "tree", narHash: toSri(hash), provide: async () => tree });
+    const before = process.umask(0o077);
+    try {
+      await store.realise([source]);
+    } finally {
+      process.umask(before);
+    }
+    const at = store.physical(source.path);
+    const look = (name: string) => {
+      const { mode, mtimeMs } = lstatSync(join(at, name));
+      return [(mode & 0o7777).toString(8), mtimeMs];
+    };
+    for (const name of ["", "below", "below/program"]) expect(look(name), name).toEqual(["555", 1000]);
+    for (const name of ["below/plain", "big"]) expect(look(name), name).toEqual(["444", 1000]);
+    expect(look("link")[1]).toBe(1000);
+    expect((await store.verify()).findings).toEqual([]);
+    expect(hashPath(at).hash).toEqual(hash);
+  });
+});
+
+describe("a collection that ends in the middle", () => {
+  it("leaves no valid path that refers to an invalid one, wherever it ends", async () => {
+    const texts = chain(scope, 6);
+    for (let calls = 0; calls < texts.length; calls++) {
+      await store.realise(texts);
+      const state = openState(layoutOf(root));
+      const forget = state.infos.forgetLater.bind(state.infos);
+      let left = calls;
+      state.infos.forgetLater = async (path) => {
+        if (left-- <= 0) throw new Error("no more");
+        await forget(path);
+      };
+      await expect(collectGarbage(state, { graceSeconds: -5 })).rejects.toThrow("no more");
+      expect(state.infos.all()).toHaveLength(texts.length - calls);
+      const { findings } = await store.verify();
+      expect(findings.filter(({ litter }) => !litter)).toEqual([]);
+      expect(findings).toHaveLength(calls);
+    }
+    expect((await store.collectGarbage({ graceSeconds: -5 })).litter).toBe(texts.length - 1);
+    expect((await store.verify()).checked).toBe(0);
+  });
+
+  it("goes on with nothing after a failure, and is over when it says so", async () => {
+    await store.realise(Array.from({ length: 50 }, (_, i) => scope.text(`text-${i}`, "1")));
+    const asked: string[] = [];
+    const onRemove = (path: string) => {
+      asked.push(path);
+      if (asked.length === 3) throw new Error("enough");
+    };
+    await expect(store.collectGarbage({ graceSeconds: -5, onRemove })).rejects.toThrow("enough");
+    const left = readdirSync(join(root, "nix/store")).length;
+    expect(left).toBe(50 - asked.length + 1);
+    expect(await store.collectGarbage({ graceSeconds: -5 })).toMatchObject({ removed: [], litter: left });
+  });
+});
+
+/** Texts of which each names the one before. */
+function chain(scope: StoreScope, length: number): Source[] {
+  const texts: Source[] = [];
+  for (let i = 0; i < length; i++) texts.push(scope.text(`link-${i}`, texts.at(-1)?.path ?? ""));
+  return texts;
+}
 
 describe("a store that was tampered with", () => {
   it("finds what changed, changes nothing by looking, and forgets what only a build can make", async () => {

@@ -10,12 +10,14 @@ import { readdirSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { fail } from "../../problems/index.ts";
 import { STORE_DIR, type StorePath } from "../path.ts";
+import { forgetGarbage } from "./forget.ts";
 import { COLLECTING } from "./locks.ts";
 import { roots, sweepRoots } from "./roots.ts";
 import { sweepRunning, usedNow } from "./running.ts";
+import { several } from "./several.ts";
 import type { State } from "./state.ts";
 import { Tally } from "./tally.ts";
-import { removeTree } from "./trees.ts";
+import { AT_A_TIME, removeTreeLater } from "./trees.ts";
 
 /** How to collect. */
 export interface CollectOptions {
@@ -64,13 +66,12 @@ export async function collectGarbage(state: State, options: CollectOptions = {})
     const freed = await room(places);
     if (options.dryRun !== true) {
       // All become invalid before the first is removed: what refers to a removed path must never look valid.
-      for (const path of removed) state.infos.forget(path);
-      for (const path of removed) {
+      await forgetGarbage(state, removed);
+      await several(removed, AT_A_TIME, async (path) => {
         options.onRemove?.(path);
-        removeTree(state.physical(path));
-        await setImmediate();
-      }
-      for (const place of litter) removeTree(place);
+        await removeTreeLater(state.physical(path));
+      });
+      await several(litter, AT_A_TIME, removeTreeLater);
       sweepRoots(state);
       sweepRunning(state);
     }

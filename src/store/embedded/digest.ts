@@ -2,13 +2,13 @@
  * One pass over what lies in a store: the hash and size of its archive, and which hash parts occur in it.
  *
  * Reading thousands of files takes about as long as hashing what they hold. So this thread reads, and what is not small
- * is hashed by another one meanwhile, where there is a processor for it (hash-helper.ts).
+ * is hashed by another one meanwhile, where there is a processor for it (nar/hash-helper.ts).
  */
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { Hash } from "../hash.ts";
 import { lentNarOfPath } from "../nar/disk.ts";
-import { releaseHelper, takeHelper } from "./hash-helper.ts";
+import { releaseHelper, takeHelper } from "../nar/hash-helper.ts";
 import { ReferenceScanner } from "./references.ts";
 
 /** What an archive is known by. */
@@ -24,6 +24,8 @@ export interface DigestOptions {
   /** Hash parts to look for. */
   readonly wanted?: Iterable<string>;
   readonly signal?: AbortSignal;
+  /** Given each chunk while it may be hashed already; it is to be done with when this returns. */
+  readonly also?: (chunk: Uint8Array) => void;
   /** False for one of many that are hashed at a time and keep all processors busy. Default: true. */
   readonly helped?: boolean;
 }
@@ -44,6 +46,7 @@ export async function digestOf(place: string, options: DigestOptions): Promise<D
       scanner.push(chunk);
       if (helper === undefined) sha.update(chunk);
       else helper.give(chunk);
+      options.also?.(chunk);
       // The next chunk will lie where an earlier one does.
       while (helper?.isBehind === true || performance.now() - since > BREATH_MS) {
         helper?.wait();

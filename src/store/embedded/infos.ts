@@ -5,7 +5,8 @@
  * validity is never claimed for something half-made; an object without a file is garbage. No index, no database: a
  * lookup is two calls of `lstat`, and several processes need no agreement.
  */
-import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, unlink, writeFileSync } from "node:fs";
+import { promisify } from "node:util";
 import { fail } from "../../problems/index.ts";
 import { isStorePath, STORE_DIR, type StorePath } from "../path.ts";
 import type { PathInfo } from "../store.ts";
@@ -75,6 +76,16 @@ export class Infos {
     this.#read.delete(path);
   }
 
+  /** The same, while others do something else. */
+  async forgetLater(path: StorePath): Promise<void> {
+    this.#read.delete(path);
+    try {
+      await unlinkLater(infoFile(this.#layout, path));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+
   /** Every registered path. */
   all(): StorePath[] {
     return readdirSync(this.#layout.infos)
@@ -100,6 +111,8 @@ export class Infos {
     return [...found].sort();
   }
 }
+
+const unlinkLater = promisify(unlink);
 
 function parse(path: StorePath, text: string): PathInfo {
   try {

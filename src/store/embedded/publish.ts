@@ -73,9 +73,8 @@ export function publishText(state: State, path: StorePath, text: string, referen
   settle(state, temporary, pathInfo(path, hash, size, [...references].sort(), undefined));
 }
 
-/** Add what was hashed on its way here and refers to nothing. */
+/** Add what was made canonical and hashed on its way here and refers to nothing. */
 export function publishHashed(state: State, { path, temporary }: Made, hash: Hash, size: number): void {
-  canonicalise(temporary);
   settle(state, temporary, pathInfo(path, hash, size, [], undefined));
 }
 

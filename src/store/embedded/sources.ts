@@ -1,12 +1,11 @@
 /**
  * Adding sources: texts by what they say, trees by copying them in.
  */
-import { createHash } from "node:crypto";
-import { type Hash, parseHash } from "../hash.ts";
-import { lentNarOfPath } from "../nar/disk.ts";
-import { unpackNar } from "../nar/unpack.ts";
-import { narOfTree } from "../nar/write.ts";
+import { parseHash } from "../hash.ts";
+import { NarUnpacker } from "../nar/unpack.ts";
+import { hashNar, narOfTree } from "../nar/write.ts";
 import type { Source } from "../objects.ts";
+import { digestOf } from "./digest.ts";
 import { checkHash, publishHashed, publishText } from "./publish.ts";
 import type { State } from "./state.ts";
 import { removeTree } from "./trees.ts";
@@ -24,25 +23,27 @@ export async function addSource(state: State, source: Source, signal: AbortSigna
     if (state.infos.isValid(source.path)) return;
     const provided = await content.provide(signal);
     const temporary = state.temporaries.next();
+    const unpacker = new NarUnpacker(temporary);
     try {
-      const archive = typeof provided === "string" ? lentNarOfPath(provided) : narOfTree(provided);
-      const hasher = createHash("sha256");
-      let size = 0;
       // What is checked is what is written, in one pass: what the original does meanwhile does not matter.
-      const seen = function* (): Generator<Uint8Array, void> {
-        for (const chunk of archive) {
-          hasher.update(chunk);
-          size += chunk.length;
-          yield chunk;
-        }
-      };
-      unpackNar(seen(), temporary);
-      const hash: Hash = { algo: "sha256", bytes: hasher.digest() };
+      const { hash, size } =
+        typeof provided === "string"
+          ? await digestOf(provided, { signal, also: (chunk) => unpacker.push(chunk) })
+          : hashNar(passedOn(narOfTree(provided), unpacker));
+      unpacker.end();
       const expected = parseHash(content.narHash, "sha256");
       checkHash({ name: `the source ${source.name}`, hash: expected, mode: "recursive" }, hash);
       publishHashed(state, { path: source.path, temporary }, hash, size);
     } finally {
+      unpacker.abandon();
       removeTree(temporary);
     }
   });
+}
+
+function* passedOn(chunks: Iterable<Uint8Array>, unpacker: NarUnpacker): Generator<Uint8Array, void> {
+  for (const chunk of chunks) {
+    unpacker.push(chunk);
+    yield chunk;
+  }
 }

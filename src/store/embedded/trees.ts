@@ -1,12 +1,13 @@
 /**
  * Trees on their way into the store: made canonical, or thrown away.
  */
-import { chmodSync, lstatSync, lutimesSync, readdirSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, lutimesSync, readdirSync, renameSync, rmdirSync, unlink, unlinkSync } from "node:fs";
+import { promisify } from "node:util";
 import { fail } from "../../problems/index.ts";
 import { type ByteString, toBytes, toPath, toText } from "../nar/bytes.ts";
-
-/** The time everything in the store has, in seconds since 1970; 0 would mean "unknown" to some programs. */
-const STORE_TIME = 1;
+import { entriesOf } from "../nar/disk.ts";
+import { STORE_TIME } from "../nar/unpack.ts";
+import { several } from "./several.ts";
 
 /**
  * Take away everything that an archive does not keep: owner's whims in modes become 0444 or 0555, setuid and write
@@ -65,41 +66,58 @@ function visit(path: ByteString): void {
   lutimesSync(at, STORE_TIME, STORE_TIME);
 }
 
+/** {@link removeTree} of a name as bytes. */
+export function removeBytes(path: ByteString): void {
+  for (const files of removal(path)) for (const file of files) unlinkSync(toPath(file));
+}
+
 /**
- * {@link removeTree} of a name as bytes. A builder can go down one directory at a time, to where no path leads any more. What is deep is therefore moved up to
+ * {@link removeTree}, several files at a time and while others are removed. Where a file's room is given back to the disk
+ * at once (ext4 with `discard`), removing it waits for that, and the disk takes several at a time.
+ */
+export async function removeTreeLater(path: string): Promise<void> {
+  for (const files of removal(toBytes(path))) await several(files, AT_A_TIME, (file) => unlinkLater(toPath(file)));
+}
+
+/**
+ * The way through a tree that is removed: whoever goes it unlinks the files that it yields before going on.
+ *
+ * A builder can go down one directory at a time, to where no path leads any more. What is deep is therefore moved up to
  * the top, whose entries are looked at until there are none.
  */
-export function removeBytes(path: ByteString): void {
+function* removal(path: ByteString): Generator<readonly ByteString[], void> {
   const stat = lstatSync(toPath(path), { throwIfNoEntry: false });
   if (stat === undefined) return;
-  if (!stat.isDirectory()) {
-    unlinkSync(toPath(path));
-    return;
-  }
+  if (!stat.isDirectory()) return yield [path];
   if ((stat.mode & 0o700) !== 0o700) chmodSync(toPath(path), 0o700);
   let moved = 0;
-  const empty = (directory: ByteString): void => {
-    for (const name of readdirSync(toPath(directory), "latin1")) {
-      const child = `${directory}/${name}`;
+  const empty = function* (directory: ByteString): Generator<readonly ByteString[], void> {
+    const files: ByteString[] = [];
+    const directories: ByteString[] = [];
+    for (const entry of entriesOf(directory))
+      (entry.isDirectory() ? directories : files).push(`${directory}/${entry.name}`);
+    if (files.length > 0) yield files;
+    for (const child of directories) {
       const at = toPath(child);
-      const found = lstatSync(at);
-      if (!found.isDirectory()) {
-        unlinkSync(at);
-        continue;
-      }
-      if ((found.mode & 0o700) !== 0o700) chmodSync(at, 0o700);
+      // Those of a store cannot be written to, and those that can mind nothing.
+      chmodSync(at, 0o700);
       if (child.length > path.length + DEEP) {
         renameSync(at, toPath(`${path}/.deep-${++moved}-${Math.random().toString(36).slice(2)}`));
         continue;
       }
-      empty(child);
+      yield* empty(child);
       rmdirSync(at);
     }
   };
-  do empty(path);
+  do yield* empty(path);
   while (readdirSync(toPath(path)).length > 0);
   rmdirSync(toPath(path));
 }
+
+const unlinkLater = promisify(unlink);
+
+/** How much is removed at a time: more than Node's threads for this, of which there are four unless somebody said otherwise. */
+export const AT_A_TIME = 8;
 
 /** Bytes below the top, after which a directory is deep. */
 const DEEP = 1500;

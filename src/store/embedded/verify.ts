@@ -12,6 +12,7 @@ import { type Digest, HashPool, hashHere } from "./hash-pool.ts";
 import { infoFile } from "./layout.ts";
 import { roots } from "./roots.ts";
 import { usedNow } from "./running.ts";
+import { several } from "./several.ts";
 import type { State } from "./state.ts";
 
 /** What is wrong with one thing in a store. */
@@ -68,7 +69,7 @@ export async function verifyStore(state: State, options: VerifyOptions = {}): Pr
   const findings: Finding[] = [];
   let [done, bytes] = [0, 0];
   try {
-    await several(paths, async (path) => {
+    await several(paths, LOOKED_AT, async (path) => {
       const finding = await examinePath(state, path, async (place) => {
         const digest = await pool.hash(place);
         bytes += digest.narSize;
@@ -85,14 +86,8 @@ export async function verifyStore(state: State, options: VerifyOptions = {}): Pr
   return { checked: paths.length, bytes, findings: findings.sort(order) };
 }
 
-/** Do something to each; enough at a time to keep the pool busy, and no more, because what waits takes memory. */
-async function several(paths: readonly StorePath[], work: (path: StorePath) => Promise<void>): Promise<void> {
-  const left = paths.values();
-  const worker = async (): Promise<void> => {
-    for (const path of left) await work(path);
-  };
-  await Promise.all(Array.from({ length: 256 }, worker));
-}
+/** Enough to keep the pool busy, and no more, because what waits takes memory. */
+const LOOKED_AT = 256;
 
 /** What is wrong with one registered path, or undefined. */
 export async function examinePath(

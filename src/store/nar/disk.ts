@@ -19,6 +19,7 @@ import { fail } from "../../problems/index.ts";
 import type { Hash } from "../hash.ts";
 import { type ByteString, toBytes, toPath, toText } from "./bytes.ts";
 import { NarBuffer, newChunk, TOKENS } from "./encode.ts";
+import { releaseHelper, takeHelper } from "./hash-helper.ts";
 import { hashNar } from "./write.ts";
 
 /** The archive of what lies at `path`, in chunks. */
@@ -46,6 +47,14 @@ let spare: Buffer | undefined;
 
 /** Hash and size of the archive of what lies at `path`. */
 export function hashPath(path: string): { readonly hash: Hash; readonly size: number } {
+  const helper = takeHelper();
+  if (helper === undefined) return hashNar(lentNarOfPath(path));
+  try {
+    const hashed = helper.hashNow((chunks) => lentNarOfPath(path, chunks));
+    if (hashed !== undefined) return { hash: { algo: "sha256", bytes: hashed.bytes }, size: hashed.size };
+  } finally {
+    releaseHelper(helper);
+  }
   return hashNar(lentNarOfPath(path));
 }
 
@@ -58,7 +67,9 @@ function* archive(path: string, out: NarBuffer): Generator<Uint8Array, void> {
 
 /** What a directory says of an entry: little, but at no cost. */
 type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink">;
-type Entry = Kind & { readonly name: ByteString };
+
+/** An entry of a directory. @internal */
+export type Entry = Kind & { readonly name: ByteString };
 
 function* node(out: NarBuffer, path: ByteString, kind: Kind): Generator<Uint8Array, void> {
   if (out.full) yield out.flush();
@@ -69,7 +80,7 @@ function* node(out: NarBuffer, path: ByteString, kind: Kind): Generator<Uint8Arr
   } else if (kind.isDirectory()) {
     out.raw(TOKENS.open);
     out.raw(TOKENS.directory);
-    for (const entry of entries(path)) {
+    for (const entry of sortedEntries(path)) {
       const child = `${path}/${entry.name}`;
       if (out.full) yield out.flush();
       out.raw(TOKENS.entry);
@@ -97,11 +108,12 @@ function* node(out: NarBuffer, path: ByteString, kind: Kind): Generator<Uint8Arr
 }
 
 /** The entries of a directory, in the order of their names' bytes. */
-function entries(path: ByteString): Entry[] {
-  return listed(path).sort((a, b) => (a.name < b.name ? -1 : 1));
+function sortedEntries(path: ByteString): Entry[] {
+  return entriesOf(path).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function listed(path: ByteString): Entry[] {
+/** The entries of a directory, in the order in which they lie there. @internal */
+export function entriesOf(path: ByteString): Entry[] {
   try {
     return readdirSync(toPath(path), { encoding: "latin1", withFileTypes: true });
   } catch {

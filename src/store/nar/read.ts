@@ -32,18 +32,36 @@ const MAX_DEPTH = 1000;
 
 /** Read an archive given in chunks. Problems: `nar-malformed`, `nar-name-invalid`. */
 export function readNar(chunks: Iterable<Uint8Array>, sink: NarSink): void {
-  const parser = archive(new Input(), sink);
-  parser.next();
-  for (const chunk of chunks) if (parser.next(chunk).done) return;
-  parser.next(undefined);
+  const reader = new NarReader(sink);
+  for (const chunk of chunks) if (reader.push(chunk)) return;
+  reader.end();
 }
 
 /** Read an archive that arrives over time. */
 export async function readNarStream(chunks: AsyncIterable<Uint8Array>, sink: NarSink): Promise<void> {
-  const parser = archive(new Input(), sink);
-  parser.next();
-  for await (const chunk of chunks) if (parser.next(chunk).done) return;
-  parser.next(undefined);
+  const reader = new NarReader(sink);
+  for await (const chunk of chunks) if (reader.push(chunk)) return;
+  reader.end();
+}
+
+/** Reads an archive that somebody hands over; a chunk is done with when {@link push} returns. */
+export class NarReader {
+  readonly #parser: Parser<void>;
+
+  constructor(sink: NarSink) {
+    this.#parser = archive(new Input(), sink);
+    this.#parser.next();
+  }
+
+  /** Read the next chunk; true when there is nothing more to read. */
+  push(chunk: Uint8Array): boolean {
+    return this.#parser.next(chunk).done === true;
+  }
+
+  /** There are no more chunks. */
+  end(): void {
+    this.#parser.next(undefined);
+  }
 }
 
 /** Read an archive to a tree in memory; names have to be UTF-8. */

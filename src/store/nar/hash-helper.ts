@@ -12,17 +12,21 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { CHUNK_SIZE } from "../nar/encode.ts";
+import { CHUNK_SIZE } from "./encode.ts";
 
 const CHUNKS = 16;
 
 /** Chunks after which an archive is worth another thread: what is smaller is hashed before one has started. */
 const SMALL = 12;
 
-/** Places in the counters: how many chunks were given and taken, and the chunks' lengths. */
+/** Places in the counters: how many chunks were given and taken, the chunks' lengths, whether there is a digest, and the digest. */
 const GIVEN = 0;
 const TAKEN = 1;
 const LENGTHS = 2;
+const DONE = LENGTHS + CHUNKS;
+const DIGEST = DONE + 1;
+const DIGEST_BYTES = 32;
+const COUNTERS_BYTES = DIGEST * Int32Array.BYTES_PER_ELEMENT + DIGEST_BYTES;
 
 /** Stands for a length, behind the last chunk. */
 const END = -1;
@@ -30,10 +34,15 @@ const END = -1;
 /** How long a thread waits at most before it looks after other things. */
 const PATIENCE_MS = 5;
 
+/** How long the reader waits for a thread that does nothing, where it cannot be told why. */
+const STALLED_MS = 10_000;
+
 /** What both threads share. */
 export interface Shared {
   readonly memory: SharedArrayBuffer;
   readonly counters: Int32Array;
+  /** True when the reader waits for the digest with its thread: it is left in the counters, and no message is sent. */
+  readonly waits?: boolean;
 }
 
 const idle: HashHelper[] = [];
@@ -60,7 +69,7 @@ export class HashHelper {
   readonly chunks: readonly Buffer[];
   readonly #shared: Shared = {
     memory: new SharedArrayBuffer(CHUNKS * CHUNK_SIZE),
-    counters: new Int32Array(new SharedArrayBuffer((LENGTHS + CHUNKS) * Int32Array.BYTES_PER_ELEMENT)),
+    counters: new Int32Array(new SharedArrayBuffer(COUNTERS_BYTES)),
   };
   /** Chunks of an archive that may turn out to be small. */
   #first: Uint8Array[] = [];
@@ -68,9 +77,30 @@ export class HashHelper {
   #answer: Promise<Uint8Array> | undefined;
   #settle: { readonly resolve: (digest: Uint8Array) => void; readonly reject: (error: unknown) => void } | undefined;
   #failed = false;
+  /** How the digest of this archive is asked for: by {@link digest} or by {@link digestNow}. */
+  #waits = false;
 
   constructor() {
     this.chunks = chunksIn(this.#shared.memory);
+  }
+
+  /** Hash an archive while this thread stands still for it. Undefined when the other thread does not answer. */
+  hashNow(archive: (chunks: readonly Buffer[]) => Iterable<Uint8Array>): HashedNow | undefined {
+    this.#waits = true;
+    let size = 0;
+    for (const chunk of archive(this.chunks)) {
+      size += chunk.length;
+      this.give(chunk);
+      if (!this.#until(() => !this.isBehind, TAKEN)) return undefined;
+    }
+    if (this.#answer === undefined) return { bytes: this.#digestOfFirst(), size };
+    this.#count(END);
+    const { counters } = this.#shared;
+    if (!this.#until(() => Atomics.load(counters, DONE) === 1, DONE)) return undefined;
+    this.#answer = undefined;
+    this.#worker?.unref();
+    const at = counters.byteOffset + DIGEST * Int32Array.BYTES_PER_ELEMENT;
+    return { bytes: new Uint8Array(counters.buffer, at, DIGEST_BYTES).slice(), size };
   }
 
   /** The next chunk was written. */
@@ -95,11 +125,7 @@ export class HashHelper {
 
   /** The digest, when there are no more chunks. */
   async digest(): Promise<Uint8Array> {
-    if (this.#answer === undefined) {
-      const sha = createHash("sha256");
-      for (const chunk of this.#first) sha.update(chunk);
-      return sha.digest();
-    }
+    if (this.#answer === undefined) return this.#digestOfFirst();
     this.#count(END);
     const digest = await this.#answer;
     this.#answer = undefined;
@@ -111,10 +137,31 @@ export class HashHelper {
   /** Be ready for another archive. False when somebody stopped in the middle of one, and the thread as well. */
   reset(): boolean {
     this.#first = [];
+    this.#waits = false;
     this.#shared.counters.fill(0);
     if (this.#answer === undefined) return true;
     void this.#worker?.terminate();
     return false;
+  }
+
+  #digestOfFirst(): Uint8Array {
+    const sha = createHash("sha256");
+    for (const chunk of this.#first) sha.update(chunk);
+    return sha.digest();
+  }
+
+  /** Wait for a counter to change until something holds; false when the other thread did nothing for too long. */
+  #until(holds: () => boolean, counter: number): boolean {
+    const { counters } = this.#shared;
+    let taken = Atomics.load(counters, TAKEN);
+    for (let since = performance.now(); !holds(); ) {
+      Atomics.wait(counters, counter, Atomics.load(counters, counter), PATIENCE_MS);
+      const now = Atomics.load(counters, TAKEN);
+      if (now === taken && performance.now() - since > STALLED_MS) return false;
+      if (now !== taken) since = performance.now();
+      taken = now;
+    }
+    return true;
   }
 
   #start(): void {
@@ -125,7 +172,7 @@ export class HashHelper {
     });
     // Told to whoever asks for the digest.
     this.#answer.catch(() => {});
-    this.#worker.postMessage(this.#shared);
+    this.#worker.postMessage({ ...this.#shared, waits: this.#waits } satisfies Shared);
   }
 
   #open(): Worker {
@@ -145,6 +192,19 @@ export class HashHelper {
     Atomics.store(counters, GIVEN, given + 1);
     Atomics.notify(counters, GIVEN);
   }
+}
+
+/** What {@link HashHelper.hashNow} answers. */
+export interface HashedNow {
+  readonly bytes: Uint8Array;
+  readonly size: number;
+}
+
+/** The hasher's side: leave the digest where the reader waits for it. @internal */
+export function leaveDigest({ counters }: Shared, digest: Uint8Array): void {
+  new Uint8Array(counters.buffer, counters.byteOffset + DIGEST * Int32Array.BYTES_PER_ELEMENT).set(digest);
+  Atomics.store(counters, DONE, 1);
+  Atomics.notify(counters, DONE);
 }
 
 /** The hasher's side: hash all chunks of an archive, as they come. @internal */
