@@ -1,5 +1,5 @@
 /**
- * From the launcher's start to the login prompt, and to nginx answering through a forwarded port, with the store over SMB and
+ * From the launcher's start to the login prompt, to the multi-user target, and to nginx answering through a forwarded port, with the store over SMB, over virtiofs and
  * as an image; against a classic ext4 image of the same packages with Debian's own initrd, and above the floor: the same
  * kernel with nothing but busybox. The same kernel, QEMU, accelerator, memory and number of processors everywhere; the
  * machines take turns, so that what else the host does meets all of them.
@@ -10,12 +10,16 @@ import { get } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { classicImage } from "./support/classic.mjs";
+import { classicImage, upUnit, upWords } from "./support/classic.mjs";
 import { floorInitrd } from "./support/floor.mjs";
 import { guestRoots, withTransport } from "./support/machine.mjs";
 import { osmodMain, root, timed } from "./support/run.mjs";
 
-const transports = ["smb", "erofs"];
+const transports = ["smb", "erofs", "virtiofs"];
+
+/** The unit of the classic image that tells the console of the multi-user target, as a part of our machine. */
+const announcement = `environment: { etc: { "systemd/system/up.service": { text: ${JSON.stringify(upUnit)} } } },
+    systemd: { targets: { "multi-user": { wants: ["up.service"], overrideStrategy: "asDropin" } } },`;
 
 export async function measure({ runs }) {
   const directory = mkdtempSync(join(tmpdir(), "osmod-bench-"));
@@ -23,7 +27,7 @@ export async function measure({ runs }) {
     cpSync(join(root, "examples/web/machine.ts"), join(directory, "machine.ts"));
     for (const transport of transports) {
       const file = `${transport}.ts`;
-      writeFileSync(join(directory, file), withTransport(transport));
+      writeFileSync(join(directory, file), withTransport(transport, announcement));
       timed(process.execPath, [osmodMain, "build-vm", file, "--out-link", transport], { cwd: directory });
     }
     const { stdout: printed } = timed(join(directory, "smb/bin/run-web-vm"), ["--print-command"], { cwd: directory });
@@ -60,7 +64,7 @@ export async function measure({ runs }) {
 }
 
 function rowsOf(what, times, against) {
-  return ["login", "nginx"]
+  return ["login", "multi-user", "nginx"]
     .filter((goal) => goal in times[0])
     .map((goal) => ({
       suite: `boot: ${goal}`,
@@ -86,8 +90,7 @@ function plainQemu(printed) {
 /** Until the first line of a busybox that is all there is in the initrd. */
 async function bootFloor(printed, initrd) {
   const command = [...plainQemu(printed), optionOf(printed, "-kernel"), `-initrd '${initrd}' -append console=ttyS0`];
-  const { login } = await boot("sh", ["-c", `exec ${command.join(" ")}`]);
-  return { login };
+  return await boot("sh", ["-c", `exec ${command.join(" ")}`]);
 }
 
 /** The classic machine on our launcher's QEMU, with disks and a kernel of its own. */
@@ -106,19 +109,29 @@ async function boot(program, args, port, options = {}) {
   const ended = new Promise((resolve) => vm.once("close", resolve));
   let text = "";
   try {
-    const [login, nginx] = await Promise.race([
+    const shown = (words) =>
+      new Promise((resolve) => {
+        vm.stdout.on("data", () => {
+          if (text.includes(words)) resolve(performance.now());
+        });
+      });
+    vm.stdout.on("data", (chunk) => {
+      text = (text + chunk).slice(-4000);
+    });
+    const whole = port !== undefined;
+    const [login, up, nginx] = await Promise.race([
       Promise.all([
-        new Promise((resolve) => {
-          vm.stdout.on("data", (chunk) => {
-            text = (text + chunk).slice(-4000);
-            if (/login: /.test(text)) resolve(performance.now());
-          });
-        }),
-        port === undefined ? undefined : answering(port).then(() => performance.now()),
+        shown("login: "),
+        whole ? shown(upWords) : undefined,
+        whole ? answering(port).then(() => performance.now()) : undefined,
       ]),
       ended.then((code) => Promise.reject(new Error(`${program} ended with ${code} before it was up:\n${text}`))),
     ]);
-    return { login: (login - started) / 1000, nginx: (nginx - started) / 1000 };
+    return Object.fromEntries(
+      Object.entries({ login, "multi-user": up, nginx })
+        .filter(([, at]) => at !== undefined)
+        .map(([goal, at]) => [goal, (at - started) / 1000]),
+    );
   } finally {
     vm.kill("SIGTERM");
     await ended;

@@ -7,10 +7,19 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { has, timed } from "./run.mjs";
 
+/** What the console shows when the multi-user target is reached, and the unit that shows it. */
+export const upWords = "the machine is up";
+export const upUnit = `[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c "echo ${upWords} > /dev/console"
+`;
+
 /** Folder with `root.ext4`, `vmlinuz` and `initrd`, or `undefined` where mmdebstrap or mkfs.ext4 is missing. */
 export function classicImage(packages) {
   if (!has("mmdebstrap") || !has("mkfs.ext4")) return undefined;
-  const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "osmod-bench", "classic");
+  const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "osmod-bench", "classic-up");
   if (existsSync(join(folder, "root.ext4"))) return folder;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -25,6 +34,7 @@ export function classicImage(packages) {
     "--customize-hook=chroot $1 passwd -d root",
     "--customize-hook=printf '[Match]\\nType=ether\\n[Network]\\nDHCP=yes\\n' > $1/etc/systemd/network/50-dhcp.network",
     "--customize-hook=chroot $1 systemctl enable systemd-networkd nginx",
+    `--customize-hook=printf '%s' '${upUnit}' > $1/etc/systemd/system/up.service && chroot $1 systemctl add-wants multi-user.target up.service`,
     "--customize-hook=copy-out /boot " + folder,
     // A copy without what is mounted in it.
     `--customize-hook=mkdir $1.plain && tar -C $1 --one-file-system -c . | tar -C $1.plain -x && mkfs.ext4 -q -d $1.plain ${image} 4G; code=$?; rm -rf $1.plain; exit $code`,

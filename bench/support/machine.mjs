@@ -11,11 +11,14 @@ export function guestRoots(directory, env = process.env) {
   return [...new Set(JSON.parse(stdout).map((text) => /^<package (.*)>$/.exec(text)?.[1]))].sort();
 }
 
-/** The text of a machine that is the one in `machine.ts` beside it, with its store shared in this way. */
-export const withTransport = (transport) => `import { defineMachine } from "osmod";
+/** The text of a machine that is the one in `machine.ts` beside it, with its store shared in this way, and more of a configuration. */
+export const withTransport = (transport, more = "") => `import { defineMachine } from "osmod";
 import machine from "./machine.ts";
 export default defineMachine({
   imports: [machine],
-  config: { virtualisation: { store: { transport: "${transport}" } } },
+  config: {
+    virtualisation: { store: { transport: "${transport}" } },
+    ${more}
+  },
 });
 `;

@@ -99,7 +99,8 @@ export const options = declareOptions({
     graphics: mkOption({
       type: t.bool,
       default: false,
-      description: "Whether the virtual machine has a screen, in a window. The serial console is there in any case.",
+      description:
+        "Whether the virtual machine has a screen, in a window. The serial console is there in any case. The kernel is then `linux-image-amd64` by default, since the cloud kernel has no drivers for screens.",
       example: true,
     }),
     resolution: mkOption({

@@ -95,13 +95,11 @@ export const vmVariant = defineModule<Machine>({
         ...config.virtualisation.fileSystems,
       })),
       swapDevices: mkVMOverride([]),
-      assertions: () => [
-        {
-          assertion: config.virtualisation.store.transport !== "9p" || !/-cloud-/.test(config.boot.kernelPackage.name),
-          message:
-            'virtualisation.store.transport is "9p", which the kernel of boot.kernelPackage does not have: use pkgs["linux-image-amd64"], or another transport.',
-        },
-      ],
+      assertions: () =>
+        needsGenericKernel(config.virtualisation).map((setting) => ({
+          assertion: !/-cloud-/.test(config.boot.kernelPackage.name),
+          message: `virtualisation.${setting}, for which the kernel of boot.kernelPackage has no driver: use pkgs["linux-image-amd64"], or leave it.`,
+        })),
       environment: {
         etc: {
           // The file that keeps users out; nothing would remove it.
@@ -117,9 +115,8 @@ export const vmVariant = defineModule<Machine>({
         },
       },
       boot: {
-        // The cloud kernel has no 9p.
         kernelPackage: mkIf(
-          () => config.virtualisation.store.transport === "9p",
+          () => needsGenericKernel(config.virtualisation).length > 0,
           mkDefault(() => pkgs["linux-image-amd64"]!),
         ),
         kernelParams: mkMerge([
@@ -136,6 +133,8 @@ export const vmVariant = defineModule<Machine>({
             () => [...deviceModules, ...transportModules(config.virtualisation.store.transport, smb())],
             // The agent's port is there before its service starts.
             mkIf(() => config.virtualisation.qemu.guestAgent.enable, ["virtio_console"]),
+            // The screen shows the boot.
+            mkIf(() => config.virtualisation.graphics, ["virtio_gpu"]),
           ]),
           availableKernelModules: mkIf(() => config.virtualisation.tpm.enable, tpmModules),
           network: {
@@ -257,6 +256,11 @@ export const withBootLoader = defineModule<Machine>({
       },
     }),
 });
+
+/** The settings, as words, for which Debian's cloud kernel has no driver: it knows neither screens nor 9p. */
+function needsGenericKernel({ graphics, store }: Values<Machine>["virtualisation"]): string[] {
+  return [...(graphics ? ["graphics is true"] : []), ...(store.transport === "9p" ? ['store.transport is "9p"'] : [])];
+}
 
 /** Whether a console or a device of the user's own is a virtio one, which is a terminal but no serial port. */
 function hasVirtualConsole({ consoles, options }: Values<Machine>["virtualisation"]["qemu"]): boolean {

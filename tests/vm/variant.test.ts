@@ -1,6 +1,6 @@
 /** The virtual machine's variant: what it changes of a machine, what it leaves alone, and what comes out as data. */
 import { describe, expect, it } from "vitest";
-import { mkForce } from "../../src/lib/index.ts";
+import { define, mkForce } from "../../src/lib/index.ts";
 import { ProblemError, renderProblems } from "../../src/problems/index.ts";
 import { type BootDiskParts, grubConfig, loaderConfig, loaderEntry } from "../../src/vm/boot-disk.ts";
 import { canResume, defineMachine, evalMachine, type MachineSpec, vmOf } from "../../src/vm/index.ts";
@@ -211,6 +211,18 @@ describe("the store's transport", () => {
   it("9p takes Debian's generic kernel, and says so when the machine insists on another", () => {
     expect(over("9p").vm.config.boot.kernelPackage.name).toBe("linux-image-amd64");
     expect(over("smb").vm.config.boot.kernelPackage.name).toBe("linux-image-cloud-amd64");
+    const { vm } = evaluate(
+      defineMachine({
+        config: ({ pkgs }) =>
+          define({
+            boot: { kernelPackage: () => pkgs["linux-image-cloud-amd64"]! },
+            virtualisation: { store: { transport: "9p" } },
+          }),
+      }),
+    );
+    expect(vm.config.assertions.filter(({ assertion }) => !assertion).map(({ message }) => message)).toEqual([
+      expect.stringContaining('virtualisation.store.transport is "9p", for which the kernel'),
+    ]);
   });
 
   it("may have a layer that can be written to above it", () => {
@@ -461,6 +473,16 @@ describe("the store's wire", () => {
     const { host } = evaluate();
     expect(host.config.boot.initrd.network.enable).toBe(false);
     expect(host.config.networking.unmanagedInterfaces).toEqual([]);
+  });
+});
+
+describe("a screen", () => {
+  it("has its driver from the start, in Debian's generic kernel, and nothing else has it", () => {
+    const { vm } = evaluate(defineMachine({ config: { virtualisation: { graphics: true } } }));
+    expect(vm.config.boot.kernelPackage.name).toBe("linux-image-amd64");
+    expect(vm.config.boot.initrd.kernelModules).toContain("virtio_gpu");
+    expect(vm.config.assertions.filter(({ assertion }) => !assertion)).toEqual([]);
+    expect(evaluate().vm.config.boot.initrd.kernelModules).not.toContain("virtio_gpu");
   });
 });
 
