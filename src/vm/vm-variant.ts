@@ -122,6 +122,11 @@ export const vmVariant = defineModule<Machine>({
         kernelParams: mkMerge([
           () => config.virtualisation.qemu.consoles.map((console) => `console=${console}`),
           ["panic=-1", "cryptomgr.notests", "random.trust_cpu=on"],
+          // A window that is still small is what QEMU tells the guest as the size of its screen.
+          mkIf(
+            () => config.virtualisation.graphics,
+            () => [`video=${config.virtualisation.resolution.x}x${config.virtualisation.resolution.y}`],
+          ),
           // The last one counts: a machine that names others has them.
           mkBefore([securityModules]),
         ]),

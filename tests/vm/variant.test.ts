@@ -477,8 +477,11 @@ describe("the store's wire", () => {
 });
 
 describe("a screen", () => {
-  it("has its driver from the start, in Debian's generic kernel, and nothing else has it", () => {
-    const { vm } = evaluate(defineMachine({ config: { virtualisation: { graphics: true } } }));
+  it("has its size, and its driver from the start, in Debian's generic kernel, and nothing else has it", () => {
+    const { vm } = evaluate(
+      defineMachine({ config: { virtualisation: { graphics: true, resolution: { x: 1280, y: 720 } } } }),
+    );
+    expect(vm.config.boot.kernelParams).toContain("video=1280x720");
     expect(vm.config.boot.kernelPackage.name).toBe("linux-image-amd64");
     expect(vm.config.boot.initrd.kernelModules).toContain("virtio_gpu");
     expect(vm.config.assertions.filter(({ assertion }) => !assertion)).toEqual([]);
