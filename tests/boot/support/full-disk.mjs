@@ -68,7 +68,7 @@ async function driver() {
       await machine.succeed(`echo ${round} > /root/round; sync`);
       fill((1 + Math.random() * 10) * mebibyte);
       const code = await machine
-        .execute("i=0; while :; do i=$((i + 1)); head -c 300000 /dev/urandom > /root/f$((i % 60)); sync; done")
+        .execute("i=0; while :; do i=$((i + 1)); head -c 300000 /dev/urandom > /root/f$i; sync; done")
         .then(
           () => "none",
           (error) => error.problems?.[0].code ?? String(error),
