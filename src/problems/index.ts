@@ -79,7 +79,7 @@ export function fail(input: ProblemInput, cause?: unknown): never {
 
 /** As many messages as somebody reads. */
 function messageOf(problems: readonly Problem[]): string {
-  const shown = problems.slice(0, 20).map(messageWithOption);
+  const shown = problems.slice(0, 100).map(messageWithOption);
   const left = problems.length - shown.length;
   return (left === 0 ? shown : [...shown, `… and ${left} more problems`]).join("\n");
 }

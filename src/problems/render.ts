@@ -27,7 +27,7 @@ export interface RenderOptions {
 }
 
 /** How much of each is printed. A build's log is cut by whoever makes a note of it. */
-const most = { problems: 20, sites: 20, notes: 50, text: 4000 } as const;
+const most = { problems: 100, sites: 20, notes: 50, text: 4000 } as const;
 
 /**
  * Print one problem, several lines, without a trailing newline.
