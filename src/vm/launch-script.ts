@@ -25,7 +25,7 @@ import {
   writeForwards,
 } from "./networks.ts";
 import { shareEscapes, shareStart } from "./shared-directories.ts";
-import { spaceWatch } from "./space-watch.ts";
+import { endSpaceWatch, spaceWatch } from "./space-watch.ts";
 import type { MachineSpec } from "./spec.ts";
 import {
   escapeCommas,
@@ -430,7 +430,7 @@ fi
  * and removed by the next start of the same machine. Its path holds no blanks, because QEMU splits the share's command at them.
  */
 const runtimeDirectory = `
-runtime= keeping= view= swtpm=
+runtime= keeping= view= swtpm= watcher=
 finish() {
   status=$?
   trap - EXIT
@@ -438,6 +438,7 @@ finish() {
   [ -z "$view" ] || kill $view 2> /dev/null
   ${endPasst}
   ${endTpm}
+  ${endSpaceWatch}
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$parent" ] || rmdir "\${runtime%/*}" 2> /dev/null
   [ -z "$keeping" ] || rm -f "$keeping"

@@ -13,14 +13,15 @@ import { treeProgram } from "./tree-program.ts";
 const AGAIN = 3;
 
 /**
- * Shell code that starts the process, which ends when QEMU does. It asks for QEMU's state before it lets it go on: who has stopped the
+ * Shell code that starts the process, which ends when QEMU does; its number is `$watcher`. It asks for QEMU's state before it lets it go on: who has stopped the
  * machine for another reason wants it to stay so.
  */
 export function spaceWatch(spec: MachineSpec): string {
   if (spec.disk === null && spec.drives.length === 0) return "";
   const socat: Template = [
     ...treeProgram(spec.qemu.tree, "usr/bin/socat"),
-    word("STDIO"),
+    // It ends at once when QEMU does.
+    ...["-t", "0.05", "STDIO"].map((w) => word(w)),
     word("UNIX-CONNECT:", { hole: "runtime" }, "/qmp"),
   ];
   return `
@@ -30,31 +31,41 @@ watch_space() {
     usleep 100000
   done
   mkfifo -m 0600 "$runtime/space" || return
-  ask() { echo "{\\"execute\\": \\"$1\\"}" > "$runtime/space"; }
+  # Open for reading as well, so that nothing waits for the other end.
+  exec 4<> "$runtime/space"
+  ask() { echo "{\\"execute\\": \\"$1\\"}" >&4; }
   full=
   set --
-${renderShell(socat)}  "$@" <> "$runtime/space" 2> /dev/null | while read -r line; do
+${renderShell(socat)}  "$@" <&4 2> /dev/null | while read -r line; do
     case $line in
       '{"QMP"'*) ask qmp_capabilities ;;
-      *'"BLOCK_IO_ERROR"'*'"nospace": true'*)
+      *'"event": "BLOCK_IO_ERROR"'*'"nospace": true'*)
         [ -z "$full" ] || continue
         full=yes
         say "this host has no room left for the disks of $name, so the machine waits; free some space, and it goes on"
         sleep ${AGAIN}
         ask query-status ;;
-      *'"status": "io-error"'*)
+      '{"return"'*'"status": "io-error"'*)
         ask cont
         sleep ${AGAIN}
         ask query-status ;;
-      *'"status": "running"'*)
-        [ -z "$full" ] || say "there is room again, and $name goes on"
+      '{"return"'*'"status": "running"'*)
+        say "there is room again, and $name goes on"
         full= ;;
-      *'"status": "'*)
+      '{"return"'*'"status": "'*)
         sleep ${AGAIN}
         ask query-status ;;
     esac
   done
 }
-[ -n "$parent" ] || watch_space < /dev/null > /dev/null 8>&- 9>&- &
+# Without the locks, for a disk is free as soon as QEMU has ended. (Redirections of the call itself would keep copies of them.)
+[ -n "$parent" ] || (
+  exec < /dev/null > /dev/null 8>&- 9>&-
+  watch_space
+) &
+[ -n "$parent" ] || watcher=$!
 `;
 }
+
+/** Shell code for the end: it has ended when QEMU has, or is about to. */
+export const endSpaceWatch = `[ -z "$watcher" ] || wait "$watcher" 2> /dev/null`;
