@@ -61,7 +61,8 @@ export class GuestConsole {
     this.send(user);
     await this.waitFor(/Password: /);
     this.send(password);
-    await this.waitFor(/[#$] $/);
+    // A slow boot may go on writing behind the prompt.
+    await this.waitFor(/[#$] /);
     this.send(
       "stty -echo; export TERM=dumb PAGER=cat; PS1=; PS2=; bind 'set enable-bracketed-paste off' 2>/dev/null; echo rea''dy",
     );
