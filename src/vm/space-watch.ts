@@ -59,11 +59,13 @@ ${renderShell(socat)}  "$@" <&4 2> /dev/null | while read -r line; do
   done
 }
 # Without the locks, for a disk is free as soon as QEMU has ended. (Redirections of the call itself would keep copies of them.)
-[ -n "$parent" ] || (
-  exec < /dev/null > /dev/null 8>&- 9>&-
-  watch_space
-) &
-[ -n "$parent" ] || watcher=$!
+if [ -z "$parent" ]; then
+  (
+    exec < /dev/null > /dev/null 8>&- 9>&-
+    watch_space
+  ) &
+  watcher=$!
+fi
 `;
 }
 

@@ -77,7 +77,7 @@ export class HashHelper {
   #answer: Promise<Uint8Array> | undefined;
   #settle: { readonly resolve: (digest: Uint8Array) => void; readonly reject: (error: unknown) => void } | undefined;
   #failed = false;
-  /** How the digest of this archive is asked for: by {@link digest} or by {@link digestNow}. */
+  /** How the digest of this archive is asked for: by {@link digest} or in {@link hashNow}. */
   #waits = false;
 
   constructor() {
