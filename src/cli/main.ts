@@ -4,6 +4,7 @@
  * Ctrl-C aborts what is running, which leaves nothing but garbage behind, and ends with 130.
  */
 import { ProblemError, renderProblems } from "../problems/index.ts";
+import { renderOptions } from "./render-options.ts";
 import { usage, verbs } from "./verbs.ts";
 
 const EXIT_PROBLEM = 1;
@@ -49,10 +50,9 @@ function verbOf(argv: readonly string[]): [name: string | undefined, rest: reado
 /** Problems are for the user; anything else is a fault of ours and shows its stack. */
 async function report(error: unknown): Promise<number> {
   if (error instanceof ProblemError) {
-    const color = process.stderr.isTTY === true && process.env["NO_COLOR"] === undefined;
     // Loaded when something is printed: sources are read for it.
     const { locateProblems } = await import("./locate.ts");
-    process.stderr.write(`${renderProblems(error.problems, { color, refine: locateProblems })}\n`);
+    process.stderr.write(`${renderProblems(error.problems, { ...renderOptions(), refine: locateProblems })}\n`);
     return error.has("usage") ? EXIT_USAGE : EXIT_PROBLEM;
   }
   process.stderr.write(`osmod: internal error, please report it:\n${error instanceof Error ? error.stack : error}\n`);

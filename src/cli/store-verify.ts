@@ -3,6 +3,7 @@ import { renderProblems } from "../problems/index.ts";
 import { type Finding, findingProblem } from "../store/index.ts";
 import { parse } from "./arguments.ts";
 import { count, printJson, size, theStore, ticker, todaysMirrors } from "./open-store.ts";
+import { renderOptions } from "./render-options.ts";
 import type { Verb } from "./verbs.ts";
 
 const syntax = {
@@ -51,7 +52,7 @@ export const run: Verb = async (argv, signal) => {
   }
   const told = remaining.length > 0 && repair ? [...repaired.problems] : [];
   const problems = [...remaining.map(findingProblem), ...told];
-  if (problems.length > 0) process.stderr.write(`${renderProblems(problems)}\n`);
+  if (problems.length > 0) process.stderr.write(`${renderProblems(problems, renderOptions())}\n`);
   const litter = looked.findings.length - damage.length;
   const lines = [
     `${count(looked.checked, "path")} hashed, ${size(looked.bytes)}: ${damage.length === 0 ? "no damage" : `${count(damage.length, "finding")} of damage`}`,

@@ -20,8 +20,10 @@ export interface RenderOptions {
   readonly cwd?: string;
   /** ANSI colours. Default: no. */
   readonly color?: boolean;
-  /** Print everything, however much it is. Default: only if the environment says `OSMOD_ALL_PROBLEMS=1`. */
+  /** Print everything, however much it is. Default: no. */
   readonly all?: boolean;
+  /** How the reader gets to see all, such as `--all`; said where something is left out. */
+  readonly allBy?: string;
   /** Applied to the problems that are printed. */
   readonly refine?: (problems: readonly Problem[]) => readonly Problem[];
 }
@@ -46,10 +48,10 @@ export function renderProblem(given: Problem, options: RenderOptions = {}): stri
   const head = p.option === undefined || p.message.includes(p.option) ? p.message : `${p.option}: ${p.message}`;
   const lines = [`${paint.red("error:")} ${paint.bold(head)} ${paint.dim(`[${p.code}]`)}`];
   for (const site of p.sites.slice(0, limit("sites"))) lines.push(...renderSite(site, options, paint));
-  lines.push(...leftOut(p.sites.length - limit("sites"), "place").map((line) => paint.dim(`  ${line}`)));
+  lines.push(...leftOut(p.sites.length - limit("sites"), "place", options).map((line) => paint.dim(`  ${line}`)));
   for (const note of p.notes.slice(0, limit("notes")))
     lines.push(...note.split("\n").map((line) => paint.dim(`  ${line}`)));
-  lines.push(...leftOut(p.notes.length - limit("notes"), "note").map((line) => paint.dim(`  ${line}`)));
+  lines.push(...leftOut(p.notes.length - limit("notes"), "note", options).map((line) => paint.dim(`  ${line}`)));
   if (p.fix !== undefined) {
     const [first = "", ...rest] = p.fix.split("\n");
     lines.push(`  ${paint.green("fix:")} ${first}`, ...rest.map((line) => `       ${line}`));
@@ -72,18 +74,17 @@ export function renderProblems(problems: readonly Problem[], options: RenderOpti
   const shown = problems.slice(0, limit);
   const { refine = (same) => same } = options;
   const texts = refine(shown).map((p) => renderProblem(p, options));
-  return [...texts, ...leftOut(problems.length - limit, "problem")].join("\n\n");
+  return [...texts, ...leftOut(problems.length - limit, "problem", options)].join("\n\n");
 }
 
-function limitOf({
-  all = process.env["OSMOD_ALL_PROBLEMS"] === "1",
-}: RenderOptions): (of: keyof typeof most) => number {
+function limitOf({ all = false }: RenderOptions): (of: keyof typeof most) => number {
   return (of) => (all ? Number.POSITIVE_INFINITY : most[of]);
 }
 
 /** A line about what is not printed, if anything is not. */
-function leftOut(count: number, what: string): string[] {
-  return count <= 0 ? [] : [`… and ${count} more ${what}${count === 1 ? "" : "s"} (OSMOD_ALL_PROBLEMS=1 shows all)`];
+function leftOut(count: number, what: string, { allBy }: RenderOptions): string[] {
+  if (count <= 0) return [];
+  return [`… and ${count} more ${what}${count === 1 ? "" : "s"}${allBy === undefined ? "" : ` (${allBy} shows all)`}`];
 }
 
 /** Every text of a problem may quote what somebody else wrote. */

@@ -1,10 +1,17 @@
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { projectRoot } from "../helpers/installed.ts";
 
-const osmod = (...args: string[]) =>
-  spawnSync(process.execPath, [join(projectRoot, "dist/cli/main.js"), ...args], { encoding: "utf8" });
+const osmodWith = (env: Readonly<Record<string, string>>, ...args: string[]) =>
+  spawnSync(process.execPath, [join(projectRoot, "dist/cli/main.js"), ...args], {
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
+const osmod = (...args: string[]) => osmodWith({}, ...args);
 
 describe("the command line", () => {
   it("lists its verbs when asked for help, and ends with 0", () => {
@@ -36,6 +43,24 @@ describe("the command line", () => {
     const { status, stderr } = osmod("build-test", "--kvm");
     expect(status).toBe(2);
     expect(stderr).toContain("osmod build-test [options] <file.test.ts ...>");
+  });
+
+  it("prints the first hundred of many problems, and all if the environment says so", () => {
+    const place = mkdtempSync(join(tmpdir(), "osmod many problems "));
+    const machine = join(place, "machine.mjs");
+    const wrong = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`name${i}`, i]));
+    const osmodUrl = JSON.stringify(pathToFileURL(join(projectRoot, "dist/index.js")).href);
+    const text = `import { defineMachine } from ${osmodUrl};\nexport default defineMachine(${JSON.stringify({ config: wrong })});\n`;
+    writeFileSync(machine, text);
+    try {
+      const { stderr } = osmod("eval", machine);
+      expect(stderr).toMatch(/… and 1 more problem \(OSMOD_ALL_PROBLEMS=1 shows all\)\n$/);
+      const { stderr: all } = osmodWith({ OSMOD_ALL_PROBLEMS: "1" }, "eval", machine);
+      expect(all).not.toContain("more problem");
+      expect(all.match(/^error: /gm)).toHaveLength(101);
+    } finally {
+      rmSync(place, { recursive: true });
+    }
   });
 
   it("prints its version", () => {

@@ -122,10 +122,19 @@ class Opened implements EmbeddedStore {
   async realise(targets: readonly StoreObject[], options: RealiseOptions = {}): Promise<void> {
     await recover(this.#state);
     const missing = targets.filter((target) => !this.#isMade(target));
-    if (missing.length === 0) return;
+    if (missing.length === 0) return this.#tidy();
     await this.#making(pathsBelow(missing), options.signal, () =>
       new Realisation(this.#state, this.#sandbox, options, this.#caches).run(missing),
     );
+  }
+
+  /** Remove what a build left that was killed after its last path, where that is allowed: the store may only be ours to read. */
+  #tidy(): void {
+    try {
+      this.#state.temporaries.sweep();
+    } catch {
+      // Nothing is to be made, so nothing depends on it.
+    }
   }
 
   importFrom(
