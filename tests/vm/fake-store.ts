@@ -98,7 +98,8 @@ export class FakeStore {
   }
 
   remove(): void {
-    rmSync(this.runtimeBase, { recursive: true, force: true });
+    // What a test killed may have watchers that are just tidying up.
+    rmSync(this.runtimeBase, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     rmSync(this.home, { recursive: true, force: true });
   }
 }
