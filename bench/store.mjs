@@ -30,13 +30,14 @@ async function hashing(place, runs, mebibytes) {
   const tree = join(place, "tree");
   const files = generateTree(tree, mebibytes * 2 ** 20);
   const nix = has("nix") && has("nix-store");
-  const seconds = { nixHash: [], hash: [], nixAdd: [], nixAddSynced: [], add: [] };
+  const seconds = { nixHash: [], hash: [], again: [], nixAdd: [], nixAddSynced: [], add: [] };
   for (let i = 0; i < runs; i += 1) {
     if (nix)
       seconds.nixHash.push(
         timed("nix", ["--extra-experimental-features", "nix-command", "hash", "path", tree]).seconds,
       );
     seconds.hash.push(timed(process.execPath, [hashProgram, tree]).seconds);
+    seconds.again.push(Number(timed(process.execPath, [hashProgram, tree, "100", "3"]).stdout.split(" ")[1]));
     if (nix) {
       fresh(place, (at) => {
         const added = timed("nix-store", ["--add", tree], { env: privateNix(at) }).seconds;
@@ -52,6 +53,13 @@ async function hashing(place, runs, mebibytes) {
   return [
     { suite, what: "nix hash path", seconds: seconds.nixHash, note: nix ? note : "not installed, not measured" },
     { suite, what: "osmod, with 100 references looked for", seconds: seconds.hash, against: "nix hash path" },
+    {
+      suite,
+      what: "the same, in a process that has hashed before",
+      seconds: seconds.again,
+      against: "nix hash path",
+      note: "as a build has after its first outputs",
+    },
     {
       suite,
       what: "nix-store --add",

@@ -1,11 +1,13 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { toHex } from "../../src/store/hash.ts";
 import { hashNar, narOfPath } from "../../src/store/index.ts";
+import { archive, type Span } from "../../src/store/nar/archive.ts";
+import { NarBuffer } from "../../src/store/nar/encode.ts";
 
 // Built, because threads are started from files that Node can run.
 const { digestOf } = (await import("../../dist/store/embedded/digest.js" as string)) as {
@@ -34,6 +36,20 @@ function treeOf(mebibytes: number): string {
     left -= size;
   }
   writeFileSync(join(tree, "last"), wanted[1] as string);
+  return tree;
+}
+
+/** A tree as packages have them; in the second half of it there is a reference at the end of one file, and at the beginning of another. */
+function smallFiles(mebibytes: number): string {
+  const tree = join(place, "small");
+  mkdirSync(tree);
+  const count = mebibytes * 50;
+  for (let i = 0; i < count; i += 1) {
+    const contents = Buffer.alloc(1 + ((i * 7919) % 40_000), 97 + (i % 26));
+    if (i === count - 100 && contents.length > 100) contents.write(wanted[0] as string, contents.length - 32, "latin1");
+    if (i === count - 50 && contents.length > 100) contents.write(wanted[1] as string, "latin1");
+    writeFileSync(join(tree, String(i).padStart(5, "0")), contents);
+  }
   return tree;
 }
 
@@ -74,6 +90,52 @@ describe("an object's digest", () => {
     expect(() => hashPath(join(place, "nothing"))).toThrow("ENOENT");
   }, 60_000);
 
+  it("is the same when the other thread reads files as well, and their references are found", async () => {
+    const tree = smallFiles(24);
+    const { hash, size } = hashNar(narOfPath(tree));
+    const before = readdirSync("/proc/self/fd").length;
+    for (let i = 0; i < 5; i += 1) {
+      const digest = await digestOf(tree, { wanted });
+      expect(toHex(digest.hash)).toBe(toHex(hash));
+      expect(digest.size).toBe(size);
+      expect([...digest.found].sort()).toEqual(wanted);
+      expect(toHex(hashPath(tree).hash)).toBe(toHex(hash));
+    }
+    const controller = new AbortController();
+    const given = digestOf(tree, { wanted, signal: controller.signal });
+    controller.abort();
+    await expect(given).rejects.toThrow();
+    await expect.poll(() => readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before);
+  }, 60_000);
+
+  it("is the same from every entry on, of a tree with all kinds of them", async () => {
+    const tree = join(place, "kinds");
+    mkdirSync(join(tree, "a/empty"), { recursive: true });
+    mkdirSync(join(tree, "a/b/c"), { recursive: true });
+    mkdirSync(join(tree, "z/z"), { recursive: true });
+    for (const name of ["0", "a/b/c/d", "a/e", "y", "z/z/z"]) writeFileSync(join(tree, name), name);
+    writeFileSync(join(tree, "a/empty.txt"), "");
+    writeFileSync(join(tree, "big"), Buffer.alloc(2 ** 19, 1));
+    writeFileSync(Buffer.concat([Buffer.from(join(tree, "a/")), Buffer.from([0xff])]), "not UTF-8");
+    symlinkSync("nowhere", join(tree, "a/link"));
+    const whole = Buffer.concat([...narOfPath(tree)]);
+    const part = (span: Span) => [...archive(tree, new NarBuffer(), span)];
+    const entries: Span = {};
+    part(entries);
+    expect(entries.next).toBe(15);
+    for (let to = 0; to <= 15; to += 1)
+      expect(Buffer.concat([...part({ to }), ...part({ from: to })]).equals(whole), `${to}`).toBe(true);
+  });
+
+  it("tells of what no archive can hold, whoever finds it", async () => {
+    const tree = smallFiles(12);
+    execFileSync("mkfifo", [join(tree, "zz")]);
+    for (const helped of [true, false])
+      await expect(digestOf(tree, { helped })).rejects.toMatchObject({ problems: [{ code: "nar-file-special" }] });
+    rmSync(join(tree, "zz"));
+    expect(toHex((await digestOf(tree, {})).hash)).toBe(toHex(hashNar(narOfPath(tree)).hash));
+  }, 60_000);
+
   it("can be given up, and then others are still made", async () => {
     const tree = treeOf(24);
     const controller = new AbortController();
@@ -94,39 +156,4 @@ describe("an object's digest", () => {
     rmSync(last);
     await expectDigest(tree, true);
   }, 60_000);
-});
-
-it("is not misled when the hasher is woken and there is nothing new", async () => {
-  const chunkSize = 2 ** 18;
-  const shared = {
-    memory: new SharedArrayBuffer(16 * chunkSize),
-    counters: new Int32Array(new SharedArrayBuffer(18 * Int32Array.BYTES_PER_ELEMENT)),
-  };
-  const [given, lengths, end] = [0, 2, -1];
-  const worker = new Worker(new URL("../../dist/store/nar/hash-helper-thread.js", import.meta.url));
-  try {
-    const digest = new Promise<Uint8Array>((resolve, reject) => {
-      worker.once("message", resolve).once("error", reject);
-    });
-    worker.postMessage(shared);
-    const sha = createHash("sha256");
-    for (let i = 0; i < 4; i += 1) {
-      // Two threads never agree on when somebody waits: wake it for a while.
-      for (const until = Date.now() + 100; Date.now() < until; ) {
-        Atomics.notify(shared.counters, given);
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      }
-      const chunk = Buffer.from(shared.memory, i * chunkSize, 1000 + i).fill(i + 1);
-      sha.update(chunk);
-      shared.counters[lengths + i] = chunk.length;
-      Atomics.store(shared.counters, given, i + 1);
-      Atomics.notify(shared.counters, given);
-    }
-    shared.counters[lengths + 4] = end;
-    Atomics.store(shared.counters, given, 5);
-    Atomics.notify(shared.counters, given);
-    expect(Buffer.from(await digest).toString("hex")).toBe(sha.digest("hex"));
-  } finally {
-    await worker.terminate();
-  }
 });

@@ -11,14 +11,16 @@ import { HASH_LENGTH } from "../path.ts";
 /** The length, as a constant of this module: the inner loop reads it for every window. */
 const WINDOW = HASH_LENGTH;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Collects which of some hash parts occur in what it is shown. */
 export class ReferenceScanner {
   readonly found = new Set<string>();
   readonly #wanted: ReadonlySet<string>;
   /** By the first two digits of a window: whether any wanted hash begins so. Spares nearly all string building. */
   readonly #heads = new Uint8Array(1024);
-  /** The last bytes of what came before, for hashes that lie across a border. */
-  #tail: Buffer = Buffer.alloc(0);
+  /** The last digits of what came before, for hashes that lie across a border. */
+  #tail: Buffer = NOTHING;
 
   constructor(hashes: Iterable<string>) {
     this.#wanted = new Set(hashes);
@@ -31,11 +33,11 @@ export class ReferenceScanner {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     if (this.#tail.length > 0) this.#scan(Buffer.concat([this.#tail, bytes.subarray(0, WINDOW - 1)]));
     this.#scan(bytes);
-    const kept = WINDOW - 1;
-    this.#tail =
-      bytes.length >= kept
-        ? Buffer.from(bytes.subarray(bytes.length - kept))
-        : Buffer.from(Buffer.concat([this.#tail, bytes]).subarray(-kept));
+    // Only digits at the end can be the beginning of a hash.
+    let digits = 0;
+    while (digits < WINDOW - 1 && digits < bytes.length && isDigit(bytes[bytes.length - 1 - digits])) digits++;
+    if (digits === bytes.length) this.#tail = Buffer.from(Buffer.concat([this.#tail, bytes]).subarray(1 - WINDOW));
+    else this.#tail = digits === 0 ? NOTHING : Buffer.from(bytes.subarray(bytes.length - digits));
   }
 
   #scan(bytes: Buffer): void {
@@ -59,6 +61,10 @@ export class ReferenceScanner {
       known = WINDOW - 1;
     }
   }
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return (DIGIT[byte as number] as number) < NO_DIGIT;
 }
 
 function headOf(first: number, second: number): number {

@@ -4,8 +4,8 @@
 import { chmodSync, lstatSync, lutimesSync, readdirSync, renameSync, rmdirSync, unlink, unlinkSync } from "node:fs";
 import { promisify } from "node:util";
 import { fail } from "../../problems/index.ts";
+import { entriesOf } from "../nar/archive.ts";
 import { type ByteString, toBytes, toPath, toText } from "../nar/bytes.ts";
-import { entriesOf } from "../nar/disk.ts";
 import { STORE_TIME } from "../nar/unpack.ts";
 import { several } from "./several.ts";
 

@@ -1,25 +1,10 @@
 /**
- * Archives of trees on disk, read as they are written out: memory does not grow with the tree.
- *
- * The calls are the synchronous ones. A package tree is thousands of small files, and each asynchronous call would cost
- * several times what the work itself does; whoever has other things to do takes a break between two chunks.
+ * The archives of what lies on the disk.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-} from "node:fs";
-import { fail } from "../../problems/index.ts";
 import type { Hash } from "../hash.ts";
-import { type ByteString, toBytes, toPath, toText } from "./bytes.ts";
-import { NarBuffer, newChunk, TOKENS } from "./encode.ts";
-import { releaseHelper, takeHelper } from "./hash-helper.ts";
+import { archive } from "./archive.ts";
+import { NarBuffer, newChunk } from "./encode.ts";
+import { narReadAhead } from "./read-ahead.ts";
 import { hashNar } from "./write.ts";
 
 /** The archive of what lies at `path`, in chunks. */
@@ -28,15 +13,16 @@ export function narOfPath(path: string): Generator<Uint8Array, void> {
 }
 
 /**
- * The same for whoever is done with a chunk before its memory's turn comes again: chunks lie in `lent`, one after the
- * other, by default all in one place. Fresh memory costs more than hashing it, the kernel clears every page of it.
+ * The same for whoever is done with a chunk when the next one is asked for: all lie in one place, or few. Fresh memory costs
+ * more than hashing it, the kernel clears every page of it. With `helped`, another thread reads ahead where there is a
+ * processor for it.
  */
-export function* lentNarOfPath(path: string, lent?: readonly Buffer[]): Generator<Uint8Array, void> {
-  if (lent !== undefined) return yield* archive(path, new NarBuffer(lent));
+export function* lentNarOfPath(path: string, helped = false): Generator<Uint8Array, void> {
   const own = spare ?? newChunk();
   spare = undefined;
   try {
-    yield* archive(path, new NarBuffer([own]));
+    if (helped) yield* narReadAhead(path, own);
+    else yield* archive(path, new NarBuffer({ chunks: [own] }));
   } finally {
     spare = own;
   }
@@ -47,151 +33,5 @@ let spare: Buffer | undefined;
 
 /** Hash and size of the archive of what lies at `path`. */
 export function hashPath(path: string): { readonly hash: Hash; readonly size: number } {
-  const helper = takeHelper();
-  if (helper === undefined) return hashNar(lentNarOfPath(path));
-  try {
-    const hashed = helper.hashNow((chunks) => lentNarOfPath(path, chunks));
-    if (hashed !== undefined) return { hash: { algo: "sha256", bytes: hashed.bytes }, size: hashed.size };
-  } finally {
-    releaseHelper(helper);
-  }
-  return hashNar(lentNarOfPath(path));
-}
-
-function* archive(path: string, out: NarBuffer): Generator<Uint8Array, void> {
-  out.raw(TOKENS.start);
-  const bytes = toBytes(path);
-  yield* node(out, bytes, lstatSync(toPath(bytes)));
-  yield out.flush();
-}
-
-/** What a directory says of an entry: little, but at no cost. */
-type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink">;
-
-/** An entry of a directory. @internal */
-export type Entry = Kind & { readonly name: ByteString };
-
-function* node(out: NarBuffer, path: ByteString, kind: Kind): Generator<Uint8Array, void> {
-  if (out.full) yield out.flush();
-  if (kind.isFile()) {
-    // Nearly all files fit into what is left of the buffer, and are done without another generator.
-    const rest = beginFile(out, path);
-    if (rest !== undefined) yield* restOfFile(out, path, rest);
-  } else if (kind.isDirectory()) {
-    out.raw(TOKENS.open);
-    out.raw(TOKENS.directory);
-    for (const entry of sortedEntries(path)) {
-      const child = `${path}/${entry.name}`;
-      if (out.full) yield out.flush();
-      out.raw(TOKENS.entry);
-      out.latin1(entry.name);
-      out.raw(TOKENS.node);
-      if (out.full || !entry.isFile()) {
-        yield* node(out, child, entry);
-      } else {
-        const rest = beginFile(out, child);
-        if (rest !== undefined) yield* restOfFile(out, child, rest);
-      }
-      if (out.full) yield out.flush();
-      out.raw(TOKENS.close);
-    }
-    if (out.full) yield out.flush();
-    out.raw(TOKENS.close);
-  } else if (kind.isSymbolicLink()) {
-    out.raw(TOKENS.open);
-    out.raw(TOKENS.symlink);
-    out.string(readlinkSync(toPath(path), "buffer"));
-    out.raw(TOKENS.close);
-  } else {
-    special(path);
-  }
-}
-
-/** The entries of a directory, in the order of their names' bytes. */
-function sortedEntries(path: ByteString): Entry[] {
-  return entriesOf(path).sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** The entries of a directory, in the order in which they lie there. @internal */
-export function entriesOf(path: ByteString): Entry[] {
-  try {
-    return readdirSync(toPath(path), { encoding: "latin1", withFileTypes: true });
-  } catch {
-    // Some file systems do not tell kinds. Node then looks at each entry itself, and finds none whose name is not ASCII.
-    const names = readdirSync(toPath(path), "latin1");
-    return names.map((name) => Object.assign(lstatSync(toPath(`${path}/${name}`)), { name }));
-  }
-}
-
-/** A file that is larger than what was left of the buffer. */
-interface Rest {
-  readonly fd: number;
-  readonly size: number;
-  readonly left: number;
-}
-
-/** Write a file, or its beginning. Looking at it when it is open is one look less along its path. */
-function beginFile(out: NarBuffer, path: ByteString): Rest | undefined {
-  const fd = openSync(toPath(path), OPEN_FILE);
-  let rest: Rest | undefined;
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) special(path);
-    const { size } = stat;
-    out.raw(TOKENS.open);
-    out.raw((stat.mode & 0o100) === 0 ? TOKENS.regular : TOKENS.executable);
-    out.size(size);
-    let left = size;
-    while (left > 0 && !out.full) left -= take(out, fd, left, path);
-    if (left === 0 && !out.full) endFile(out, size);
-    else rest = { fd, size, left };
-  } finally {
-    if (rest === undefined) closeSync(fd);
-  }
-  return rest;
-}
-
-function* restOfFile(out: NarBuffer, path: ByteString, { fd, size, left }: Rest): Generator<Uint8Array, void> {
-  try {
-    while (left > 0) {
-      if (out.full) yield out.flush();
-      left -= take(out, fd, left, path);
-    }
-  } finally {
-    closeSync(fd);
-  }
-  if (out.full) yield out.flush();
-  endFile(out, size);
-}
-
-function endFile(out: NarBuffer, size: number): void {
-  out.pad(size);
-  out.raw(TOKENS.close);
-}
-
-/** A pipe that takes a file's place meanwhile does not hold us up, and a link is not followed. */
-const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
-/** Read straight into the buffer the archive is written through; contents are never copied. */
-function take(out: NarBuffer, fd: number, left: number, path: ByteString): number {
-  const got = readSync(fd, out.bytes, out.length, Math.min(left, out.room), null);
-  if (got === 0) changed(path);
-  out.length += got;
-  return got;
-}
-
-function changed(path: ByteString): never {
-  return fail({
-    code: "nar-file-changed",
-    message: `${toText(path)} became shorter while it was read`,
-    fix: "Something else writes to it; stop that and try again.",
-  });
-}
-
-function special(path: ByteString): never {
-  return fail({
-    code: "nar-file-special",
-    message: `${toText(path)} is neither a file, a directory nor a symlink`,
-    fix: "The store holds nothing else: remove the socket, pipe or device before the builder ends.",
-  });
+  return hashNar(lentNarOfPath(path, true));
 }

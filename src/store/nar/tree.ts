@@ -5,7 +5,7 @@
  * two trees with one hash are the same to every program that could care.
  */
 
-/** A tree in memory. Names are text; trees on disk may have names that are not (`nar/disk.ts` keeps their bytes). */
+/** A tree in memory. Names are text; trees on disk may have names that are not (`nar/archive.ts` keeps their bytes). */
 export type Tree = RegularFile | Symlink | Directory;
 
 /** A file. */
