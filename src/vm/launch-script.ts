@@ -37,7 +37,7 @@ import {
   word,
 } from "./template.ts";
 import { endTpm, tpmStart } from "./tpm.ts";
-import { confines, wireOf } from "./transports/index.ts";
+import { confines, hasView } from "./transports/index.ts";
 import { ninepEnter, ninepPrivileges } from "./transports/ninep.ts";
 import { virtiofsStart } from "./transports/virtiofs.ts";
 import { treeProgram } from "./tree-program.ts";
@@ -122,10 +122,10 @@ ${spec.disk === null ? "" : diskMake}
 ${runtimeDirectory}
 ${driveMake(spec)}${firmwarePaths(spec)}${firmwareMake(spec)}${keepStore}
 ${confines(spec) ? startShare : 'mkdir -m 0700 "$runtime/log"'}
-${wireOf(spec).smb ? startView(spec) : ""}
-${writeForwards}${passtStart(spec)}${shareStart(spec)}${virtiofsStart(spec, paths.virtiofsd)}${tpmStart(spec)}
+${hasView(spec) ? startView(spec) : ""}
+${writeForwards}${passtStart(spec)}${shareStart(spec)}${tpmStart(spec)}
 # All of these start at the same time; QEMU needs them.
-${confines(spec) ? awaitNamespaces : ""}${wireOf(spec).smb ? awaitView : ""}${passtAwait(spec)}
+${confines(spec) ? awaitNamespaces : ""}${hasView(spec) ? awaitView : ""}${virtiofsStart(spec, paths.virtiofsd)}${passtAwait(spec)}
 ${environment}
 ${run(spec, pinned)}
 `;
@@ -338,7 +338,7 @@ if [ -e "$disk" ] && [ "$(head -c 3 "$disk" 2> /dev/null)" != QFI ]; then diskFo
 
 const printCommand = (spec: MachineSpec, argv: Template) => `
 if [ -n "$print_only" ]; then
-  runtime='<private directory>'
+  runtime='<private directory>' viewProcess='<process of the view>'
 ${escapedVariables}
 ${driveEscapes(spec)}${shareEscapes(spec)}${lanEscapes(spec)}${firmwarePaths(spec)}  count=$#
 ${renderShell(argv)}
@@ -537,6 +537,7 @@ view=$!
 const awaitView = `
 read -r ready < "$runtime/view.ready"
 [ "$ready" = ready ] || die "the store cannot be shown to the guest: $(cat "$runtime/view.log")" "look whether this host lets programs make user and mount namespaces"
+read -r viewProcess < "$runtime/view.pid"
 `;
 
 const escapedVariables = `  ${escapeCommas("disk")} ${escapeCommas("root")}

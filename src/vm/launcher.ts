@@ -34,7 +34,7 @@ export function launcherFiles(
     "share/osmod/etc/samba/smb.conf": {
       text: `${smbConf(wireOf(spec).wire)}${smbSections(spec.sharedDirectories)}`,
     },
-    ...(spec.store.transport === "9p" ? { "share/osmod/closure.sh": { text: ninepScript() } } : {}),
+    ...(spec.store.transport === "9p" ? { "share/osmod/closed.sh": { text: ninepScript() } } : {}),
     "share/osmod/etc/passwd": { text: "osmod:x:1000:0::/:/bin/false\n" },
     "share/osmod/etc/group": { text: "root:x:0:\n" },
     "share/osmod/etc/nsswitch.conf": { text: "passwd: files\ngroup: files\nhosts: files\n" },

@@ -8,19 +8,12 @@
 import type { LaunchPaths } from "./launch-script.ts";
 import { shareBinds } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
+import { enterView } from "./store-view.ts";
 import { hostPath, renderShell, type Template, word } from "./template.ts";
 import { treeProgram } from "./tree-program.ts";
 
 /** The text of `share.sh`. */
 export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
-  // Where the view of the store is; there, a user may make namespaces as anywhere else.
-  const inView: Template = [
-    ...treeProgram(spec.qemu.tree, "usr/bin/nsenter"),
-    word("--target"),
-    word({ hole: "viewProcess" }),
-    ...["--user", "--preserve-credentials", "--mount"].map((w) => word(w)),
-    word("--"),
-  ];
   const confinement: Template = [
     ...treeProgram(spec.qemu.tree, "usr/bin/bwrap"),
     ...["--unshare-all", "--die-with-parent", "--clearenv", "--uid", "1000", "--gid", "0"].map((w) => word(w)),
@@ -52,6 +45,6 @@ export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
 root=$OSMOD_SHARE_ROOT share=$OSMOD_SHARE_DATA runtime=$OSMOD_SHARE_RUNTIME
 exec 2>> "$runtime/smbd.log"
 read -r viewProcess < "$runtime/view.pid"
-${renderShell([...inView, ...confinement])}${spec.sharedDirectories.length === 0 ? "" : shareBinds}exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
+${renderShell([...enterView(spec), ...confinement])}${spec.sharedDirectories.length === 0 ? "" : shareBinds}exec "$@" -- /usr/sbin/smbd -s /etc/samba/smb.conf -l /log
 `;
 }

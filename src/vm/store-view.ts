@@ -2,8 +2,9 @@
  * What the guest sees of the store, and how more of it is shown while the guest runs.
  *
  * The launcher starts one process beside QEMU, in a mount namespace of its own, where the paths of the machine's closure
- * are bound into one directory, the view. The store's server is started inside that namespace (share-script.ts), and what
- * is bound into the view later spreads to the server's own namespace: the guest finds a new path at its first look-up.
+ * are bound into one directory, the view. The store's server is started inside that namespace ({@link enterView}), and what
+ * is bound into the view later spreads to the server's own namespace: the guest finds a new path at its first look-up. That
+ * holds for every server, smbd, virtiofsd and QEMU itself; an image of the closure has no view.
  *
  *     <runtime>/view.fifo       one line a request: `path /nix/store/…`, `link /nix/store/… target`, `done <token>`
  *     <runtime>/view.done       the last token whose requests are done
@@ -16,6 +17,20 @@ import { closeSync, constants, openSync, readFileSync, writeFileSync, writeSync 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail } from "../problems/index.ts";
+import type { MachineSpec } from "./spec.ts";
+import { type Template, word } from "./template.ts";
+import { treeProgram } from "./tree-program.ts";
+
+/** The words before a program that is to be where the view is; there, a user may make namespaces as anywhere else. */
+export function enterView(spec: MachineSpec): Template {
+  return [
+    ...treeProgram(spec.qemu.tree, "usr/bin/nsenter"),
+    word("--target"),
+    word({ hole: "viewProcess" }),
+    ...["--user", "--preserve-credentials", "--mount"].map((w) => word(w)),
+    word("--"),
+  ];
+}
 
 /** A line of `store-paths`: what the guest sees, and as what. */
 export type ViewEntry =

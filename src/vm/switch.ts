@@ -130,12 +130,12 @@ function logical(store: Store, vm: RunningVm): string {
 
 /** An image has what was put into it when the machine was started, and a launcher of an older osmod has no view. */
 function checkLive(vm: RunningVm, spec: MachineSpec): void {
-  if (spec.store.transport === "smb" && existsSync(join(vm.runtime, "view.fifo"))) return;
+  if (spec.store.transport !== "erofs" && existsSync(join(vm.runtime, "view.fifo"))) return;
   fail({
     code: "switch-needs-live-store",
     message: `${vm.name} cannot be shown more of the store while it runs`,
     notes: [`its store is reached by ${spec.store.transport}`],
-    fix: 'Use `osmod boot` and restart the machine; or set virtualisation.store.transport to "smb", which shares the store live.',
+    fix: 'Use `osmod boot` and restart the machine; or set virtualisation.store.transport to "smb", which shares the store itself.',
   });
 }
 

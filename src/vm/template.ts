@@ -36,7 +36,7 @@ export interface Facts {
   readonly busybox: string;
   /** Private directory of this run; holds sockets and logs. */
   readonly runtime: string;
-  /** Process in whose namespace the view of the store is; known to the share's script only. */
+  /** Process in whose namespace the view of the store is. */
   readonly viewProcess?: string;
   /** More of the user network's option: `,hostfwd=tcp::8080-:80`. */
   readonly netOptions: string;

@@ -132,6 +132,7 @@ describe("the same disk later", () => {
     expect(await guest.succeed("cat /root/kept")).toBe("kept\n");
     await looksRight("virtiofs", "/nix/store");
     await sharesBelongToTheUser();
+    await becomesAnotherWhileItRuns(`store: { transport: "virtiofs" }, diskSize: 1024`);
     await powerOff();
   });
 });
@@ -173,6 +174,7 @@ describe("a machine without a disk", () => {
     expect(await guest.succeed("findmnt -no FSTYPE /")).toBe("tmpfs\n");
     await (transport === "smb" ? looksRight("cifs", "/nix/.ro-store") : looksRight("9p", "/nix/store"));
     await sharesBelongToTheUser();
+    if (transport === "9p") await becomesAnotherWhileItRuns(`store: { transport: "9p" }, diskImage: null`);
     await powerOff();
   });
 });
@@ -194,6 +196,12 @@ const oddNames = [
 
 /** examples/minimal with these words below `virtualisation`, a shared directory, and a store path full of odd names. */
 async function build(virtualisation: string, name = "devices"): Promise<void> {
+  describeMachine(virtualisation, name);
+  const { code, stderr } = await home.osmod(["build-vm", "test-machine.ts"], { cwd: directory });
+  expect(code, stderr).toBe(0);
+}
+
+function describeMachine(virtualisation: string, name: string, etc = ""): void {
   writeFileSync(
     join(directory, "test-machine.ts"),
     `import { define, defineMachine, mkForce } from "osmod";
@@ -207,15 +215,13 @@ export default defineMachine({
   config: ({ pkgs }) =>
     define({
       networking: { hostName: mkForce("${name}"), firewall: { allowedTCPPorts: [8000] } },
-      environment: { etc: { "odd-names": { text: () => \`\${pkgs.runCommand("odd-names", {}, ["mkdir $out && cd $out", ...names.map((n) => \`printf '%s\\\\n' \${quote("content of " + n)} > \${quote(n)}\`), "ln -s a:b link", "ln -s /etc/passwd absolute"].join("\\n"))}\` } } },
+      environment: { etc: { ${etc}"odd-names": { text: () => \`\${pkgs.runCommand("odd-names", {}, ["mkdir $out && cd $out", ...names.map((n) => \`printf '%s\\\\n' \${quote("content of " + n)} > \${quote(n)}\`), "ln -s a:b link", "ln -s /etc/passwd absolute"].join("\\n"))}\` } } },
       virtualisation: { sharedDirectories: { project: { source: "./pro ject", target: "/srv/project" } }, ${virtualisation} },
     }),
 });
 `,
   );
   home.giveAll(directory);
-  const { code, stderr } = await home.osmod(["build-vm", "test-machine.ts"], { cwd: directory });
-  expect(code, stderr).toBe(0);
 }
 
 function launch(name = "devices") {
@@ -230,7 +236,8 @@ async function start(env: Readonly<Record<string, string>> = {}, options: readon
     await new Promise((resolve) => former.once("close", resolve));
   }
   starts += 1;
-  runtime = join(runtimeBase, `run-${starts}`);
+  // A name by which osmod finds what runs.
+  runtime = `${runtimeBase}-run${String(starts).padStart(3, "0")}`;
   vm = home.start(join(directory, "result/bin/run-devices-vm"), ["--headless", ...options], {
     cwd: directory,
     env: { OSMOD_RUNTIME_DIR: runtime, ...env },
@@ -264,6 +271,18 @@ async function looksRight(fsType: string, mountPoint: string): Promise<void> {
   await guest.run(`mount -o remount,rw ${mountPoint}`);
   expect((await guest.run(`echo x > ${mountPoint}/written`)).code).not.toBe(0);
   expect((await guest.run(`echo x >> $(ls -d ${mountPoint}/*-osmod-system-*)/init`)).code).not.toBe(0);
+}
+
+/** Paths that the machine did not have when it was started are shown to it, and to whoever listens for them in it. */
+async function becomesAnotherWhileItRuns(virtualisation: string): Promise<void> {
+  expect((await guest.run("cat /etc/live")).code).not.toBe(0);
+  describeMachine(virtualisation, "devices", `live: { text: "seen while it runs\\n" }, `);
+  const { code, stderr } = await home.osmod(["test", "test-machine.ts", "--vm", "devices"], { cwd: directory });
+  expect(code, stderr).toBe(0);
+  expect(await guest.succeed("cat /etc/live")).toBe("seen while it runs\n");
+  const [old = ""] = (await guest.succeed("ls -d /nix/store/*-odd-names")).split("\n");
+  expect((await guest.run(`echo x > ${old}/written`)).code).not.toBe(0);
+  expect((await guest.run("echo x > /nix/store/written")).code).not.toBe(0);
 }
 
 /** Directories of the host: what both sides write and see. */

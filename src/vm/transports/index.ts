@@ -64,3 +64,8 @@ export function transportArgv(spec: MachineSpec): Template {
   if (spec.store.transport === "erofs") return erofsArgv(spec.store);
   return [...virtiofsArgv(spec), ...ninepArgv(spec)];
 }
+
+/** Does the guest see a view of the store (store-view.ts)? Shared directories that go over SMB are served from one as well. */
+export function hasView(spec: MachineSpec): boolean {
+  return wireOf(spec).smb || spec.store.transport !== "erofs";
+}

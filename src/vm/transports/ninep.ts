@@ -1,13 +1,14 @@
 /**
  * The store over 9p: QEMU itself serves it, which needs no other program and a kernel that has 9p (Debian's cloud kernel has not).
  *
- * QEMU exports a directory that holds nothing but the closure. It is made in a mount namespace of QEMU's own, where each store path
- * is mounted read-only, so QEMU could not write to them even if it wanted to. There QEMU's user is called root, so that what belongs to
- * the user on the host belongs to root in the guest.
+ * QEMU exports the view of the store (store-view.ts), in a mount namespace of its own in which all of it is read-only: QEMU could not
+ * write to it even if it wanted to. There QEMU's user is called root, so that what belongs to the user on the host belongs to root in
+ * the guest.
  */
 
 import { qemuOption } from "../qemu-option.ts";
 import type { MachineSpec } from "../spec.ts";
+import { enterView } from "../store-view.ts";
 import { type Template, word } from "../template.ts";
 import { treeProgram } from "../tree-program.ts";
 
@@ -34,7 +35,7 @@ export function ninepArgv(spec: MachineSpec): Template {
       tag,
       qemuOption("local", {
         id: `fs-${tag}`,
-        path: [{ hole: "runtime" }, "/closure"],
+        path: [{ hole: "runtime" }, "/view"],
         security_model: "none",
         readonly: true,
         // Every store path is a mount of its own.
@@ -60,17 +61,16 @@ function exported(tag: string, fsdev: ReturnType<typeof qemuOption>): Template {
   return [word("-fsdev"), fsdev, word("-device"), qemuOption("virtio-9p-pci", { fsdev: `fs-${tag}`, mount_tag: tag })];
 }
 
-/** The words before QEMU's own that make its namespace; `share/osmod/closure.sh` is {@link ninepScript}. */
+/** The words before QEMU's own that make its namespace; `share/osmod/closed.sh` is {@link ninepScript}. */
 export function ninepEnter(spec: MachineSpec): Template {
   if (spec.store.transport !== "9p") return [];
   return [
+    ...enterView(spec),
     ...treeProgram(spec.qemu.tree, "usr/bin/unshare"),
-    ...["--user", "--map-root-user", "--mount", "--propagation", "private", "--"].map((w) => word(w)),
+    ...["--mount", "--propagation", "slave", "--"].map((w) => word(w)),
     word({ hole: "busybox" }),
     word("sh"),
-    word({ hole: "share" }, "/closure.sh"),
-    word({ hole: "root" }),
-    word({ hole: "share" }),
+    word({ hole: "share" }, "/closed.sh"),
     word({ hole: "runtime" }),
   ];
 }
@@ -80,21 +80,12 @@ export function ninepPrivileges(spec: MachineSpec): readonly string[] {
   return spec.store.transport === "9p" ? ["--inh-caps=-all", "--bounding-set=-all"] : [];
 }
 
-/** `closure.sh ROOT SHARE RUNTIME COMMAND…`: mounts the closure and becomes the command. */
+/** `closed.sh RUNTIME COMMAND…`: closes the view to writing and becomes the command. What is bound into the view later is seen all the same. */
 export function ninepScript(): string {
-  return `# Shows QEMU a directory with the machine's store paths, read-only, in a mount namespace of its own.
-root=$1 share=$2 runtime=$3
-shift 3
-fail() { echo "error: the store cannot be shown to QEMU: $1" >&2; exit 1; }
-mkdir -p "$runtime/closure"
-mount -t tmpfs -o mode=0755 tmpfs "$runtime/closure" || fail "no tmpfs in a namespace"
-while read -r kind path target; do
-  here=$runtime/closure/\${path##*/}
-  if [ "$kind" = link ]; then ln -s "$target" "$here"; continue; fi
-  if [ -d "$root$path" ]; then mkdir "$here"; else : > "$here"; fi
-  mount -o bind "$root$path" "$here" && mount -o remount,bind,ro,nosuid,nodev,noexec "$here" || fail "$path"
-done < "$share/store-paths"
-mount -o remount,bind,ro "$runtime/closure" || fail "it stayed writable"
+  return `# Shows QEMU the machine's store paths, read-only, in a mount namespace of its own.
+runtime=$1
+shift
+mount -o remount,bind,ro "$runtime/view" || { echo "error: the store cannot be shown to QEMU: it stayed writable" >&2; exit 1; }
 exec "$@"
 `;
 }

@@ -1,13 +1,14 @@
 /**
  * The store over virtiofs: a virtiofsd for each directory, started by the launcher, that shares the guest's memory with QEMU.
  *
- * Each sees one directory and nothing else of the host: its own tree, the closure or the shared directory, and the folder of its
- * socket. The server of the store is told to write nothing, and has everything mounted read-only as well. QEMU needs the guest's memory
+ * Each sees one directory and nothing else of the host: its own tree, the view of the store (store-view.ts) or the shared directory,
+ * and the folder of its socket. The server of the store is told to write nothing, and has everything mounted read-only as well. QEMU needs the guest's memory
  * in a file that both map; `-m` of QEMU_OPTS can therefore not change its size.
  */
 
 import { qemuOption } from "../qemu-option.ts";
 import type { MachineSpec } from "../spec.ts";
+import { enterView } from "../store-view.ts";
 import { renderShell, type Template, word } from "../template.ts";
 import { confined } from "../tree-program.ts";
 
@@ -42,28 +43,24 @@ export function virtiofsArgv(spec: MachineSpec): Template {
 /** Shell code that starts the servers and waits for their sockets; `tree` is virtiofsd's. */
 export function virtiofsStart(spec: MachineSpec, tree: string | undefined): string {
   if (spec.store.transport !== "virtiofs" || tree === undefined) return "";
-  const confinement: Template = [
-    // As root virtiofsd would ask for rights that it has not.
-    ...confined(spec, tree, "/fs"),
-    ...["--perms", "0755", "--dir", "/nix", "--perms", "0755", "--dir", "/nix/store"].map((w) => word(w)),
+  // As root virtiofsd would ask for rights that it has not.
+  const confinement: Template = confined(spec, tree, "/fs");
+  const view: Template = [
+    ...["--perms", "0755", "--dir", "/nix", "--ro-bind"].map((w) => word(w)),
+    word({ hole: "runtime" }, "/view"),
+    word("/nix/store"),
   ];
-  const closure = `while read -r kind path target; do
-    case $kind in
-      link) set -- "$@" --symlink "$target" "$path" ;;
-      *) set -- "$@" --ro-bind "$root$path" "$path" ;;
-    esac
-  done < "$share/store-paths"`;
   const storeServer = server(
     spec.store.tag,
     "/nix/store",
-    closure,
+    renderShell([...enterView(spec), ...confinement, ...view]),
     `--readonly --cache always --no-announce-submounts`,
   );
   const shareServers = spec.sharedDirectories.map(({ tag, readOnly }, index) =>
     server(
       tag,
       "/shared",
-      `set -- "$@" ${readOnly ? "--ro-bind" : "--bind"} "$share${index}" /shared`,
+      `${renderShell(confinement)}  set -- "$@" ${readOnly ? "--ro-bind" : "--bind"} "$share${index}" /shared\n`,
       `--cache never --allow-mmap ${readOnly ? "--readonly" : translate("squash-guest", 1000)}`,
     ),
   );
@@ -71,12 +68,11 @@ export function virtiofsStart(spec: MachineSpec, tree: string | undefined): stri
 mkdir -m 0700 "$runtime/fs"
 ${[storeServer, ...shareServers].join("")}`;
 
-  /** One server in the background, without the launcher's locks. What it sees is put together in a shell of its own. */
-  function server(tag: string, directory: string, binds: string, options: string): string {
+  /** One server in the background, without the launcher's locks. What it sees is put together by `words`, in a shell of its own. */
+  function server(tag: string, directory: string, words: string, options: string): string {
     return `(
   set --
-${renderShell(confinement)}  ${binds}
-  ulimit -n "$(ulimit -Hn)"
+${words}  ulimit -n "$(ulimit -Hn)"
   exec "$@" -- /usr/libexec/virtiofsd --socket-path /fs/${tag} --shared-dir ${directory} --sandbox none --rlimit-nofile 0 --log-level warn ${translate("squash-host", 0)} ${options}
 ) < /dev/null > "$runtime/log/virtiofsd-${tag}" 2>&1 8>&- 9>&- &
 await_socket "$runtime/fs/${tag}" $! virtiofsd "$runtime/log/virtiofsd-${tag}" "choose another virtualisation.store.transport"
