@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { guard } from "./guardian.ts";
 
 /** The descriptor under which a supervised program finds its filter. */
 export const FILTER_DESCRIPTOR = 4;
@@ -33,6 +34,7 @@ export function supervise(
     // Some reasons not to start are thrown here (then the promise rejects), others told by the event.
     const child = withUmask(() => spawn(program, args, { cwd: "/", env: {}, stdio, detached: true }));
     closeSync(nothing);
+    const ended = child.pid === undefined ? () => {} : guard(child.pid);
     const kill = (): void => {
       try {
         // Bubblewrap's death is that of the namespace's first process, and so of everything in it.
@@ -45,11 +47,13 @@ export function supervise(
     if (signal.aborted) kill();
     child.once("error", (error) => {
       signal.removeEventListener("abort", kill);
+      ended();
       reject(error);
     });
     (child.stdio[3] as Readable).resume();
     child.once("close", (code, killedBy) => {
       signal.removeEventListener("abort", kill);
+      ended();
       resolve([code, killedBy]);
     });
   });
