@@ -23,6 +23,7 @@ import {
   buildMachine,
   type ExecOptions,
   GuestAgent,
+  isOutOfSpace,
   putRight,
   type QmpEvent,
   type RunningVm,
@@ -137,7 +138,7 @@ export class GuestMachine implements AsyncDisposable {
     const stuck = new AbortController();
     vm.onEvent((event) => {
       if (event.event === "RESET") this.#resets += 1;
-      if (!outOfSpace(event) || stuck.signal.aborted) return;
+      if (!isOutOfSpace(event) || stuck.signal.aborted) return;
       const reason = this.#noSpace();
       stuck.abort(reason);
       this.#agent?.abandon(reason);
@@ -674,11 +675,6 @@ export class GuestMachine implements AsyncDisposable {
       fix: "Start it: await machine.start()",
     });
   }
-}
-
-/** Whether QEMU has stopped the machine because the host has no room for what it writes. */
-function outOfSpace({ event, data }: QmpEvent): boolean {
-  return event === "BLOCK_IO_ERROR" && (data as { nospace?: boolean } | undefined)?.nospace === true;
 }
 
 function quote(text: string): string {

@@ -38,7 +38,7 @@ export {
   startInBackground,
   stopRunning,
 } from "./named.ts";
-export { QmpClient, type QmpEvent } from "./qmp.ts";
+export { isOutOfSpace, QmpClient, type QmpEvent } from "./qmp.ts";
 export { loadMemory, qemuImg, resumeKey, saveMemory } from "./resume.ts";
 export { type RunningVm, runningVm, runningVms, specOf } from "./running.ts";
 export { dropSnapshot, revertVm, type Snapshot, snapshotsOf, snapshotVm } from "./snapshots.ts";

@@ -439,6 +439,8 @@ finish() {
   ${endPasst}
   ${endTpm}
   ${endSpaceWatch}
+  # It says nothing when all is well; what the guest sees of its end is "host is down".
+  [ ! -s "$runtime/smbd.log" ] || say "the server of the store said: $(tail -n 5 "$runtime/smbd.log")"
   [ -z "$runtime" ] || rm -rf "$runtime"
   [ -z "$parent" ] || rmdir "\${runtime%/*}" 2> /dev/null
   [ -z "$keeping" ] || rm -f "$keeping"

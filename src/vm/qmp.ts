@@ -26,6 +26,11 @@ interface Pending {
   readonly reject: (reason: unknown) => void;
 }
 
+/** Whether QEMU has stopped the machine because the host has no room for what it writes. */
+export function isOutOfSpace({ event, data }: QmpEvent): boolean {
+  return event === "BLOCK_IO_ERROR" && (data as { nospace?: boolean } | undefined)?.nospace === true;
+}
+
 /** A connection to a running QEMU. */
 export class QmpClient {
   readonly #socket: Socket;

@@ -11,18 +11,19 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fail, ProblemError } from "../problems/index.ts";
+import { fail, ProblemError, problem } from "../problems/index.ts";
 import { type StartVmOptions, startVm, type Vm } from "./control.ts";
 import { GuestAgent } from "./guest-agent.ts";
 import { GUEST_SHELL } from "./guest-exec.ts";
 import { launcherAt, programOf } from "./launcher-path.ts";
 import { type BackgroundOptions, gone, launcherOf, type NamedVm, startInBackground } from "./named.ts";
-import { QmpClient } from "./qmp.ts";
+import { isOutOfSpace, QmpClient } from "./qmp.ts";
 import {
   awaitMemory,
   loadMemory,
@@ -55,7 +56,7 @@ export interface UpVm extends AsyncDisposable {
 
 /**
  * Start a machine on a disk of its own that is gone when it ends. Resolves when commands can be run in it.
- * Problems: those of `startVm`, and `vm-not-resumed`.
+ * Problems: those of `startVm`, `vm-not-saved` and `vm-not-resumed`.
  */
 export async function startTransient(options: TransientOptions): Promise<UpVm> {
   const launcher = launcherAt(options.launcher);
@@ -137,7 +138,7 @@ function reasonAgainst({ store, drives, bootDisk, firmware, tpm }: MachineSpec):
 
 /**
  * Start a machine on a new disk from the saved start of its kind, which is made by booting when there is none. The guest is
- * as it was then; {@link putRight} is what comes next. Problem: `vm-not-resumed`, and those of starting.
+ * as it was then; {@link putRight} is what comes next. Problems: `vm-not-saved`, `vm-not-resumed`, and those of starting.
  */
 export async function startResumed(
   options: StartVmOptions & { readonly signal?: AbortSignal },
@@ -175,16 +176,35 @@ while [ $quiet -lt 2 ] && [ $left -gt 0 ]; do
   if [ $(((idle - was) * 100)) -ge $(((all - from) * 80)) ]; then quiet=$((quiet + 1)); else quiet=0; fi
 done`;
 
-/** Boot on an empty disk, wait until nothing is left to do, save the memory, and end. */
+/** Room that a saved start takes beside the guest's memory: what a boot writes to its disk, and the state of the devices. */
+const BESIDE_MEMORY = 256 * 2 ** 20;
+
+/**
+ * Boot on an empty disk, wait until nothing is left to do, save the memory, and end. Problem: `vm-not-saved` where there is no room, which is looked at before:
+ * QEMU ends without a word when its memory's file cannot grow.
+ */
 async function bootAndSave(
   options: StartVmOptions & { readonly signal?: AbortSignal },
   draft: SavedStart,
   inputs: ResumeInputs,
 ): Promise<void> {
-  const args = [...(options.args ?? []), ...memoryFile(draft.ram, specOf(inputs.launcher).memory, "shared", inputs)];
+  const spec = specOf(inputs.launcher);
+  const folder = dirname(draft.ram);
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize < spec.memory * 2 ** 20 + BESIDE_MEMORY) throw noRoom(spec, folder);
+
+  const args = [...(options.args ?? []), ...memoryFile(draft.ram, spec.memory, "shared", inputs)];
   const vm = await startVm({ ...options, args, env: { ...options.env, OSMOD_DISK_IMAGE: draft.disk } });
+  const stuck = new AbortController();
+  let agent: GuestAgent | undefined;
+  vm.onEvent((event) => {
+    if (!isOutOfSpace(event)) return;
+    stuck.abort(noRoom(spec, folder));
+    agent?.abandon(noRoom(spec, folder));
+  });
+  const signals = options.signal === undefined ? [stuck.signal] : [stuck.signal, options.signal];
   try {
-    const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
+    agent = await GuestAgent.connect(join(vm.runtime, "qga"), { signal: AbortSignal.any(signals) });
     await waitUntilUp(agent, options.signal);
     await agent.exec([GUEST_SHELL, "sh", "-c", untilQuiet], withSignal(options.signal));
     await agent.exec("sync");
@@ -195,9 +215,23 @@ async function bootAndSave(
     });
     await vm.waitForExit();
     writeFileSync(draft.console, vm.console());
+  } catch (error) {
+    stuck.signal.throwIfAborted();
+    throw error;
   } finally {
     await vm.stop();
   }
+}
+
+function noRoom({ name, memory }: MachineSpec, folder: string): ProblemError {
+  return new ProblemError([
+    problem({
+      code: "vm-not-saved",
+      message: `the start of ${name} cannot be saved: there is no room for it`,
+      notes: [`${memory} MiB of memory and what a boot writes, in ${folder}`],
+      fix: "Free some space there, or set XDG_CACHE_HOME to a folder that has it; or boot each time (`resume: false`, no --resume).",
+    }),
+  ]);
 }
 
 /** Wait until systemd has nothing left to start; whether all went well is for others to ask. */

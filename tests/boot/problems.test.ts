@@ -183,7 +183,11 @@ export default defineMachine({ imports: [minimal], config: ({ pkgs }) => define(
     const timer = setInterval(() => {
       if (child.exitCode !== null) return clearInterval(timer);
       for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-        if (builderOf(pid)) process.kill(Number(pid), "SIGKILL");
+        try {
+          if (builderOf(pid)) process.kill(Number(pid), "SIGKILL");
+        } catch {
+          // It ended with the one above it.
+        }
       }
     }, 200);
   }
@@ -237,6 +241,19 @@ describe("the launcher", () => {
     expect(full.code).not.toBe(0);
     expect(full.stderr).toMatch(/no space|full/i);
     expect(full.stdout).not.toContain("qcow2\n");
+  });
+
+  it("is not booted to be saved where there is no room for its memory", async () => {
+    const script = `mount -t tmpfs -o size=64m none "$1" && "$2" "$3" run machine.ts -- true; code=$?; ls -A "$1/osmod/starts"; exit $code`;
+    const small = home.makeDirectory(join(home.home, "small cache"));
+    const { code, stdout, stderr } = await home.run(
+      home.busybox,
+      ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", small, process.execPath, home.main],
+      { cwd: directory, env: { XDG_CACHE_HOME: small, OSMOD_ACCEL: "tcg" } },
+    );
+    expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain("[vm-not-saved]");
+    expect(stderr).toContain("XDG_CACHE_HOME");
   });
 
   it("leaves the disk image intact when it is killed", async () => {
