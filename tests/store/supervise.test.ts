@@ -1,8 +1,9 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { limited } from "../../src/store/embedded/limits.ts";
 
 let place: string;
 beforeEach(() => {
@@ -50,4 +51,11 @@ it("leaves alone what has ended before", async () => {
   });
   await new Promise((end) => node.once("close", end));
   expect(text).toBe("started\nended 3\n");
+});
+
+it("does not begin a builder for a process that is gone", () => {
+  const argv = limited(["echo", "begun"]);
+  const run = (words: readonly string[]) => spawnSync(words[0] as string, words.slice(1), { encoding: "utf8" });
+  expect(run(argv)).toMatchObject({ status: 0, stdout: "begun\n" });
+  expect(run(["sh", "-c", '"$@"; exit $?', "sh", ...argv])).toMatchObject({ status: 125, stdout: "" });
 });

@@ -14,8 +14,12 @@ const MOST_PROCESSES = 8192;
 
 const SHELL = "/bin/sh";
 
-/** Shells differ in the letter for processes. A limit that is lower already stays. */
-const SCRIPT = `{
+/**
+ * Shells differ in the letter for processes. A limit that is lower already stays. A builder is not begun for a process that was killed while
+ * it was starting this one, before the guardian (guardian.ts) heard of it.
+ */
+const SCRIPT = `[ "$PPID" = ${process.pid} ] || exit 125
+{
   echo 1000 >/proc/self/oom_score_adj
   ulimit -c 0
   ulimit -u ${MOST_PROCESSES} || ulimit -p ${MOST_PROCESSES}
