@@ -12,7 +12,7 @@ import type { Store } from "../store/index.ts";
 import { type Generation, makeDefault } from "./generations.ts";
 import { type RunningVm, specOf } from "./running.ts";
 import type { MachineSpec } from "./spec.ts";
-import { extendView, readViewEntries } from "./store-view.ts";
+import { extendView, readViewEntries, type ViewEntry } from "./store-view.ts";
 
 /** Runs a program in the guest, as root. A program that fails is no error. */
 export type RunInGuest = (
@@ -59,34 +59,40 @@ const UNITS_FAILED = 4;
  * Problems: `switch-other-store`, `switch-needs-live-store`, `switch-not-possible`, `generations-need-a-disk`, `store-view-closed`.
  */
 export async function switchVm(vm: RunningVm, options: SwitchOptions): Promise<SwitchOutcome> {
-  const { action, store, launcher, runInGuest, onOutput } = options;
-  const running = specOf(vm.launcher);
-  const next = specOf(store.physical(launcher));
+  const { action, store, launcher } = options;
   const present = logical(store, vm);
-  if (action === "boot" && vm.disk === null) needsDisk(vm.name);
-
-  const view = action === "boot" ? [] : readViewEntries(join(store.physical(launcher), "share/osmod/store-paths"));
+  const next = specOf(store.physical(launcher));
+  const remember = (disk: string) => makeDefault(store, disk, launcher, present);
+  if (action === "boot") {
+    const generation = remember(vm.disk ?? needsDisk(vm.name));
+    return { exitCode: 0, toplevel: next.toplevel, generation, units: noUnits(), atNextStart: [] };
+  }
 
   // What runs is kept as long as the machine does, also when it is no generation.
-  if (action !== "boot") {
-    checkLive(vm, running);
-    store.addRoot(join(vm.runtime, "switched", launcher.slice("/nix/store/".length)), launcher);
-    await extendView(vm.runtime, view);
-  }
-  const generation =
-    vm.disk !== null && (action === "switch" || action === "boot")
-      ? makeDefault(store, vm.disk, launcher, present)
-      : undefined;
-  const done = { toplevel: next.toplevel, ...(generation === undefined ? {} : { generation }) };
-  if (action === "boot") return { exitCode: 0, units: noUnits(), atNextStart: [], ...done };
+  const running = specOf(vm.launcher);
+  checkLive(vm, running);
+  store.addRoot(join(vm.runtime, "switched", launcher.slice("/nix/store/".length)), launcher);
+  const view = readViewEntries(join(store.physical(launcher), "share/osmod/store-paths"));
+  await extendView(vm.runtime, view);
+  const generation = vm.disk !== null && action === "switch" ? { generation: remember(vm.disk) } : {};
+  const done = await activate(vm, next, view, options);
+  return { ...done, ...generation, toplevel: next.toplevel, atNextStart: differences(running, next) };
+}
 
-  const program = `${next.toplevel}/bin/switch-to-configuration`;
+/** Have the guest run the new system's switch-to-configuration. */
+async function activate(
+  vm: RunningVm,
+  { toplevel }: MachineSpec,
+  view: readonly ViewEntry[],
+  { action, runInGuest, onOutput }: SwitchOptions,
+): Promise<Pick<SwitchOutcome, "exitCode" | "units">> {
+  const program = `${toplevel}/bin/switch-to-configuration`;
   const paths = view.map(({ path }) => path);
   const heard = onOutput === undefined ? {} : { onStdout: onOutput, onStderr: onOutput };
   const { exitCode, stdout, stderr } = await runInGuest(["sh", "-c", forgetMissing, program, action, ...paths], heard);
   if (exitCode !== 0 && exitCode !== UNITS_FAILED) notSwitched(vm.name, exitCode, `${stdout}${stderr}`);
   const report = action === "dry-activate" ? "" : (await runInGuest(["cat", "/run/osmod-switch/report"])).stdout;
-  return { exitCode, units: unitsOf(`${report}`), atNextStart: differences(running, next), ...done };
+  return { exitCode, units: unitsOf(`${report}`) };
 }
 
 /** Run `"$0" "$1"`; when the guest remembers that one of the other paths is not there, it forgets that first. */

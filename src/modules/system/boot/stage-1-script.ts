@@ -182,10 +182,14 @@ mount_device() {
   case $todo in *g*) grow "$dev" ;; esac
 }
 
-# mount_other WHAT MOUNTPOINT TYPE OPTIONS
+# mount_other WHAT MOUNTPOINT TYPE OPTIONS: the server of a share may be away for a moment, so it is asked three times.
 mount_other() {
   [ -d "/sysroot$2" ] || mkdir -p "/sysroot$2"
-  mount -t "$3" -o "$4" "$1" "/sysroot$2" || fail "could not mount $1 ($3) on $2" "$(dmesg | tail -n 3)"
+  for pause in 200000 500000 0; do
+    mount -t "$3" -o "$4" "$1" "/sysroot$2" && return
+    usleep $pause
+  done
+  fail "could not mount $1 ($3) on $2" "$(dmesg | tail -n 3)"
 }
 
 # interface NAME MAC ADDRESS NETMASK GATEWAY; a MAC of - takes the interface of that name
