@@ -127,6 +127,27 @@ describe("an object's digest", () => {
       expect(Buffer.concat([...part({ to }), ...part({ from: to })]).equals(whole), `${to}`).toBe(true);
   });
 
+  it.each(["a file", "a link"])("has nothing behind the beginning, of %s alone", async (kind) => {
+    const at = join(place, "alone");
+    if (kind === "a file") writeFileSync(at, Buffer.alloc(2 ** 19, 1));
+    else symlinkSync("nowhere", at);
+    const parts = [{}, { to: 0 }, { from: 0 }].map((span) => Buffer.concat([...archive(at, new NarBuffer(), span)]));
+    expect(parts[0]).toEqual(Buffer.concat([...narOfPath(at)]));
+    expect(parts[1]).toEqual(parts[0]);
+    expect(parts[2]).toHaveLength(0);
+  });
+
+  it("is the same of a large file alone, when the other thread is there from the start", async () => {
+    const at = join(place, "alone");
+    writeFileSync(at, Buffer.alloc(24 * 2 ** 20, 1));
+    const expected = hashNar(narOfPath(at));
+    for (let i = 0; i < 6; i += 1) {
+      const { hash, size } = await digestOf(at, { wanted });
+      expect({ hash: toHex(hash), size }).toEqual({ hash: toHex(expected.hash), size: expected.size });
+      expect(hashPath(at).size).toBe(expected.size);
+    }
+  }, 60_000);
+
   it("tells of what no archive can hold, whoever finds it", async () => {
     const tree = smallFiles(12);
     execFileSync("mkfifo", [join(tree, "zz")]);

@@ -75,6 +75,8 @@ type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink">;
 export type Entry = Kind & { readonly name: ByteString };
 
 function* node(out: NarBuffer, path: ByteString, kind: Kind, position: Position): Generator<Uint8Array, void> {
+  // What has no entries is in the part before the first one, as a whole.
+  if (!position.written && !kind.isDirectory()) return;
   if (out.full) yield out.flush();
   if (kind.isFile()) {
     yield* file(out, path);
