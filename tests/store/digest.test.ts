@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { toHex } from "../../src/store/hash.ts";
 import { hashNar, narOfPath } from "../../src/store/index.ts";
@@ -51,6 +52,36 @@ function smallFiles(mebibytes: number): string {
     writeFileSync(join(tree, String(i).padStart(5, "0")), contents);
   }
   return tree;
+}
+
+/** Numbers below what is asked for. */
+function generator(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return Math.floor((state / 0x80000000) * below);
+  };
+}
+
+const noise = Buffer.alloc(10 * 2 ** 20, Buffer.from(Array.from({ length: 251 }, (_, i) => i)));
+
+/** Fill a directory with directories, links, and files of most sizes, until so many bytes are there or it is large enough. */
+function growTree(at: string, random: (below: number) => number, left: { bytes: number }, depth = 0): void {
+  for (let i = random(40); i >= 0 && left.bytes > 0; i -= 1) {
+    const name = join(at, `${"aZ.-_"[random(5)]}${i}`);
+    const kind = random(20);
+    if (kind < 3 && depth < 5) {
+      mkdirSync(name);
+      growTree(name, random, left, depth + 1);
+    } else if (kind === 3) {
+      symlinkSync("x".repeat(1 + random(200)), name);
+    } else {
+      const size = kind === 4 ? random(9 * 2 ** 20) : kind === 5 ? 0 : random(60_000);
+      const start = random(1000);
+      writeFileSync(name, noise.subarray(start, start + size), { mode: random(2) === 0 ? 0o644 : 0o755 });
+      left.bytes -= size;
+    }
+  }
 }
 
 async function expectDigest(tree: string, helped: boolean): Promise<void> {
@@ -147,6 +178,22 @@ describe("an object's digest", () => {
       expect(hashPath(at).size).toBe(expected.size);
     }
   }, 60_000);
+
+  it("is the same of any tree", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), async (seed) => {
+        const tree = mkdtempSync(join(place, "any-"));
+        growTree(tree, generator(seed), { bytes: 24 * 2 ** 20 });
+        const expected = hashNar(narOfPath(tree));
+        for (let i = 0; i < 2; i += 1) {
+          const { hash, size } = await digestOf(tree, { wanted });
+          expect({ hash: toHex(hash), size }).toEqual({ hash: toHex(expected.hash), size: expected.size });
+        }
+        rmSync(tree, { recursive: true });
+      }),
+      { numRuns: 8 },
+    );
+  }, 120_000);
 
   it("tells of what no archive can hold, whoever finds it", async () => {
     const tree = smallFiles(12);
