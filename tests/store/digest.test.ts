@@ -162,10 +162,11 @@ describe("an object's digest", () => {
     const at = join(place, "alone");
     if (kind === "a file") writeFileSync(at, Buffer.alloc(2 ** 19, 1));
     else symlinkSync("nowhere", at);
-    const parts = [{}, { to: 0 }, { from: 0 }].map((span) => Buffer.concat([...archive(at, new NarBuffer(), span)]));
-    expect(parts[0]).toEqual(Buffer.concat([...narOfPath(at)]));
-    expect(parts[1]).toEqual(parts[0]);
-    expect(parts[2]).toHaveLength(0);
+    const part = (span: Span) => Buffer.concat([...archive(at, new NarBuffer(), span)]);
+    const whole = Buffer.concat([...narOfPath(at)]);
+    expect(part({}).equals(whole)).toBe(true);
+    expect(part({ to: 0 }).equals(whole)).toBe(true);
+    expect(part({ from: 0 })).toHaveLength(0);
   });
 
   it("is the same of a large file alone, when the other thread is there from the start", async () => {
