@@ -8,7 +8,7 @@
 import type { LaunchPaths } from "./launch-script.ts";
 import { shareBinds } from "./shared-directories.ts";
 import type { MachineSpec } from "./spec.ts";
-import { enterView } from "./store-view.ts";
+import { enterView, viewAsStore } from "./store-view.ts";
 import { hostPath, renderShell, type Template, word } from "./template.ts";
 import { treeProgram } from "./tree-program.ts";
 
@@ -34,11 +34,7 @@ export function shareScript(spec: MachineSpec, paths: LaunchPaths): string {
     word("--bind"),
     word({ hole: "runtime" }, "/log"),
     word("/log"),
-    // Made here, or it would be closed to the guest's ordinary users.
-    ...["--perms", "0755", "--dir", "/nix"].map((w) => word(w)),
-    word("--ro-bind"),
-    word({ hole: "runtime" }, "/view"),
-    word("/nix/store"),
+    ...viewAsStore,
   ];
   return `#!/bin/sh
 # The store's share of ${spec.name}; started by QEMU for the guest's connection.

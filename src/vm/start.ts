@@ -199,8 +199,9 @@ async function bootAndSave(
   let agent: GuestAgent | undefined;
   vm.onEvent((event) => {
     if (!isOutOfSpace(event)) return;
-    stuck.abort(noRoom(spec, folder));
-    agent?.abandon(noRoom(spec, folder));
+    const reason = noRoom(spec, folder);
+    stuck.abort(reason);
+    agent?.abandon(reason);
   });
   const signals = options.signal === undefined ? [stuck.signal] : [stuck.signal, options.signal];
   try {

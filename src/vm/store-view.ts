@@ -32,6 +32,14 @@ export function enterView(spec: MachineSpec): Template {
   ];
 }
 
+/** The words of bubblewrap that show a server the view, as the store. */
+export const viewAsStore: Template = [
+  // Made here, or it would be closed to the guest's ordinary users.
+  ...["--perms", "0755", "--dir", "/nix", "--ro-bind"].map((w) => word(w)),
+  word({ hole: "runtime" }, "/view"),
+  word("/nix/store"),
+];
+
 /** A line of `store-paths`: what the guest sees, and as what. */
 export type ViewEntry =
   | { readonly kind: "path"; readonly path: string }

@@ -56,7 +56,7 @@ export function wireOf(spec: MachineSpec): { readonly wire: SmbShare; readonly s
 
 /** Whether something of the host runs in a namespace, which the host must let programs make. */
 export function confines(spec: MachineSpec): boolean {
-  return wireOf(spec).smb || spec.store.transport !== "erofs" || spec.tpm !== undefined;
+  return hasView(spec) || spec.tpm !== undefined;
 }
 
 /** QEMU's arguments for every transport but SMB, whose wire is a network card (argv.ts). */

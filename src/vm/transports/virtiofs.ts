@@ -8,7 +8,7 @@
 
 import { qemuOption } from "../qemu-option.ts";
 import type { MachineSpec } from "../spec.ts";
-import { enterView } from "../store-view.ts";
+import { enterView, viewAsStore } from "../store-view.ts";
 import { renderShell, type Template, word } from "../template.ts";
 import { confined } from "../tree-program.ts";
 
@@ -45,15 +45,10 @@ export function virtiofsStart(spec: MachineSpec, tree: string | undefined): stri
   if (spec.store.transport !== "virtiofs" || tree === undefined) return "";
   // As root virtiofsd would ask for rights that it has not.
   const confinement: Template = confined(spec, tree, "/fs");
-  const view: Template = [
-    ...["--perms", "0755", "--dir", "/nix", "--ro-bind"].map((w) => word(w)),
-    word({ hole: "runtime" }, "/view"),
-    word("/nix/store"),
-  ];
   const storeServer = server(
     spec.store.tag,
     "/nix/store",
-    renderShell([...enterView(spec), ...confinement, ...view]),
+    renderShell([...enterView(spec), ...confinement, ...viewAsStore]),
     `--readonly --cache always --no-announce-submounts`,
   );
   const shareServers = spec.sharedDirectories.map(({ tag, readOnly }, index) =>
