@@ -12,6 +12,8 @@ import type { Store } from "../store/index.ts";
 import { type Generation, makeDefault } from "./generations.ts";
 import { type RunningVm, specOf } from "./running.ts";
 import type { MachineSpec } from "./spec.ts";
+import { withQmp } from "./start.ts";
+import { showImage } from "./store-images.ts";
 import { extendView, readViewEntries, type ViewEntry } from "./store-view.ts";
 
 /** Runs a program in the guest, as root. A program that fails is no error. */
@@ -56,7 +58,8 @@ const UNITS_FAILED = 4;
 
 /**
  * Make a running machine be another system.
- * Problems: `switch-other-store`, `switch-needs-live-store`, `switch-not-possible`, `generations-need-a-disk`, `store-view-closed`.
+ * Problems: `switch-other-store`, `switch-needs-live-store`, `switch-not-possible`, `generations-need-a-disk`, `store-view-closed`,
+ * `store-image-not-shown`.
  */
 export async function switchVm(vm: RunningVm, options: SwitchOptions): Promise<SwitchOutcome> {
   const { action, store, launcher } = options;
@@ -70,10 +73,16 @@ export async function switchVm(vm: RunningVm, options: SwitchOptions): Promise<S
 
   // What runs is kept as long as the machine does, also when it is no generation.
   const running = specOf(vm.launcher);
-  checkLive(vm, running);
+  checkLive(vm, running, next);
   store.addRoot(join(vm.runtime, "switched", launcher.slice("/nix/store/".length)), launcher);
   const view = readViewEntries(join(store.physical(launcher), "share/osmod/store-paths"));
-  await extendView(vm.runtime, view);
+  if (next.store.transport === "erofs" && running.store.transport === "erofs") {
+    const file = store.physical(next.store.image);
+    const shown = { file, paths: view.map(({ path }) => path), runInGuest: options.runInGuest };
+    await withQmp(vm.runtime, (qmp) => showImage(vm.name, qmp, shown));
+  } else {
+    await extendView(vm.runtime, view);
+  }
   const generation = vm.disk !== null && action === "switch" ? { generation: remember(vm.disk) } : {};
   const done = await activate(vm, next, view, options);
   return { ...done, ...generation, toplevel: next.toplevel, atNextStart: differences(running, next) };
@@ -134,14 +143,16 @@ function logical(store: Store, vm: RunningVm): string {
   });
 }
 
-/** An image has what was put into it when the machine was started, and a launcher of an older osmod has no view. */
-function checkLive(vm: RunningVm, spec: MachineSpec): void {
-  if (spec.store.transport !== "erofs" && existsSync(join(vm.runtime, "view.fifo"))) return;
+/** A machine whose store is an image is shown another image, and one with a view more of that; a launcher of an older osmod has neither. */
+function checkLive(vm: RunningVm, running: MachineSpec, next: MachineSpec): void {
+  const image = running.store.transport === "erofs";
+  if (image ? next.store.transport === "erofs" : existsSync(join(vm.runtime, "view.fifo"))) return;
   fail({
     code: "switch-needs-live-store",
+    option: "virtualisation.store.transport",
     message: `${vm.name} cannot be shown more of the store while it runs`,
-    notes: [`its store is reached by ${spec.store.transport}`],
-    fix: 'Use `osmod boot` and restart the machine; or set virtualisation.store.transport to "smb", which shares the store itself.',
+    notes: [`its store is reached by ${running.store.transport}, that of the new system by ${next.store.transport}`],
+    fix: `Use \`osmod boot\` and restart the machine${image ? '; or leave virtualisation.store.transport at "erofs"' : ""}.`,
   });
 }
 

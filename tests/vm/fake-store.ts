@@ -99,7 +99,7 @@ export class FakeStore {
 
   remove(): void {
     // What a test killed may have watchers that are just tidying up.
-    rmSync(this.runtimeBase, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+    rmSync(this.runtimeBase, { recursive: true, force: true, maxRetries: 40, retryDelay: 50 });
     rmSync(this.home, { recursive: true, force: true });
   }
 }

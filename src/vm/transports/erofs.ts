@@ -58,7 +58,10 @@ run mkfs.erofs --quiet -zlz4 -T0 --all-time -U${UUID} --all-root --hard-derefere
   );
 }
 
-/** QEMU's arguments for the image: opened read-only, also by root. */
+/** The controller to which a running machine's further images are added (store-images.ts). */
+export const imagesController = "images";
+
+/** QEMU's arguments for the image, opened read-only, also by root, and for the controller of further ones. */
 export function erofsArgv(store: ErofsImage): Template {
   const file = [{ hole: "root" } as const, store.image];
   return [
@@ -66,5 +69,7 @@ export function erofsArgv(store: ErofsImage): Template {
     qemuOption(undefined, { if: "none", id: "store", file, format: "raw", readonly: true }),
     word("-device"),
     qemuOption("virtio-blk-pci", { drive: "store", serial: store.serial }),
+    word("-device"),
+    qemuOption("virtio-scsi-pci", { id: imagesController }),
   ];
 }
