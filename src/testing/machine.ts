@@ -130,7 +130,7 @@ export class GuestMachine implements AsyncDisposable {
     const resumed = disk !== undefined && !existsSync(disk);
     const own =
       disk === undefined ? this.#options : { ...this.#options, env: { ...this.#options.env, OSMOD_DISK_IMAGE: disk } };
-    const vm = resumed ? await startResumed(own, disk) : await startVm(own);
+    const vm = resumed ? await startResumed(own, { disk, images: join(dirname(disk), "images") }) : await startVm(own);
     this.#vm = vm;
     this.#resets = 0;
     const { onConsole } = this.#options;

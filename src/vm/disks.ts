@@ -179,17 +179,28 @@ drive_file() {
 }
 `;
 
-/** Shell code that makes the empty disks of this run, in its private directory. */
+/** Shell text, for between double quotes: the directory of this run's own images, private unless somebody wants to have them. */
+export const imagesFolder = "${OSMOD_IMAGES:-$runtime}";
+
+/** Shell code, as the condition of an `if`: nobody has put the images of a machine that goes on there. */
+export const imagesAreNew = '[ -z "${OSMOD_KEEP_IMAGES:-}" ]';
+
+/** File name of an empty disk's image. */
+export function driveImage(serial: string): string {
+  return `${serial}.qcow2`;
+}
+
+/** Shell code that makes the empty disks of this run. QEMU's tool makes none anew that a machine uses. */
 export function driveMake({ drives: list }: MachineSpec): string {
-  return list
-    .flatMap(({ image, serial }) =>
-      "size" in image
-        ? [
-            `message=$(qemu_img create -q -f qcow2 "$runtime/${serial}.qcow2" ${image.size}M 2>&1) || die "the empty disk ${serial} could not be made: $message" "free some space in $runtime"\n`,
-          ]
-        : [],
-    )
-    .join("");
+  const made = list.flatMap(({ image, serial }) =>
+    "size" in image
+      ? [
+          `  message=$(qemu_img create -q -f qcow2 "${imagesFolder}/${driveImage(serial)}" ${image.size}M 2>&1) || die "the empty disk ${serial} could not be made: $message" "free some space in ${imagesFolder}"\n`,
+        ]
+      : [],
+  );
+  if (made.length === 0) return "";
+  return `if ${imagesAreNew}; then\n  mkdir -p -m 0700 "${imagesFolder}"\n${made.join("")}fi\n`;
 }
 
 /** Shell code, run when `$runtime` is known, for what {@link driveArgv} fills in within QEMU's options. */
@@ -197,7 +208,7 @@ export function driveEscapes({ drives: list }: MachineSpec): string {
   return list
     .map(
       ({ image, serial }, index) =>
-        `${"size" in image ? `  drive${index}=$runtime/${serial}.qcow2 driveFormat${index}=qcow2\n` : ""}  ${escapeCommas(`drive${index}`)} driveFormat${index}_escaped=$driveFormat${index}\n`,
+        `${"size" in image ? `  drive${index}=${imagesFolder}/${driveImage(serial)} driveFormat${index}=qcow2\n` : ""}  ${escapeCommas(`drive${index}`)} driveFormat${index}_escaped=$driveFormat${index}\n`,
     )
     .join("");
 }

@@ -20,7 +20,7 @@
 import { mkOption, t } from "../lib/index.ts";
 import { packageType, pathOrObject } from "../modules/index.ts";
 import { fail } from "../problems/index.ts";
-import { BOOT_SERIAL } from "./disks.ts";
+import { BOOT_SERIAL, imagesAreNew, imagesFolder } from "./disks.ts";
 import { qemuOption } from "./qemu-option.ts";
 import type { BootDisk, Firmware, MachineSpec } from "./spec.ts";
 import { escapeCommas, type Part, shellQuote, type Template, word } from "./template.ts";
@@ -221,9 +221,10 @@ export const besideDisk: readonly string[] = ["boot", "efivars", "tpm"];
 /** Shell code that sets the paths beside the disk, when `$runtime` is known; a machine without a disk forgets what is there. */
 export function firmwarePaths(spec: MachineSpec): string {
   if (spec.firmware?.kind !== "efi" && spec.bootDisk === undefined && spec.tpm === undefined) return "";
-  return `  beside=$disk
-  if [ -z "$disk" ]; then beside=$runtime/machine; elif [ -b "$disk" ]; then beside=$(pwd -P)/$name; fi
-  bootDisk=$beside.boot efiVariables=$beside.efivars tpmState=$beside.tpm
+  return `  beside=$disk tpmState=$disk.tpm
+  if [ -z "$disk" ]; then beside=${imagesFolder}/machine tpmState=$runtime/machine.tpm
+  elif [ -b "$disk" ]; then beside=$(pwd -P)/$name tpmState=$beside.tpm; fi
+  bootDisk=$beside.boot efiVariables=$beside.efivars
   ${escapeCommas("bootDisk")} ${escapeCommas("efiVariables")}
   ${escapeCommas("kernelParams")}
 `;
@@ -257,8 +258,16 @@ if [ "$former" != "$base" ]; then
   [ -z "$former" ] || say "this is another system than at the last start: its boot disk begins again"
 fi
 `;
-  return variables + disk;
+  return (spec.disk === null && variables + disk !== "" ? forget : "") + variables + disk;
 }
+
+/** A machine without a root disk begins anew, unless it goes on from a memory that knows these. */
+const forget = `
+if ${imagesAreNew}; then
+  mkdir -p -m 0700 "${imagesFolder}"
+  rm -f "$bootDisk" "$efiVariables"
+fi
+`;
 
 /** A path as the host sees it; below the store's root when it is of the store. */
 function onHost(path: string): readonly Part[] {

@@ -39,6 +39,7 @@ export {
   stopRunning,
 } from "./named.ts";
 export { isOutOfSpace, QmpClient, type QmpEvent } from "./qmp.ts";
+export { canResume } from "./resumable.ts";
 export { loadMemory, qemuImg, resumeKey, saveMemory } from "./resume.ts";
 export { type RunningVm, runningVm, runningVms, specOf } from "./running.ts";
 export { dropSnapshot, revertVm, type Snapshot, snapshotsOf, snapshotVm } from "./snapshots.ts";
@@ -55,7 +56,6 @@ export {
 } from "./spec.ts";
 export { type SshOptions, ssh } from "./ssh.ts";
 export {
-  canResume,
   putRight,
   type Started,
   sleepNamed,

@@ -176,6 +176,8 @@ Starts the virtual machine $name. Its console is this terminal's: C-a x ends the
 Environment:
   OSMOD_ACCEL           kvm, tcg or auto: how the processor is made (built with: $accel_choice)
   OSMOD_DISK_IMAGE      the root disk's image (built with: \${disk_image:-none, the root is in memory})
+  OSMOD_IMAGES          directory for images that only this start needs, such as empty disks' (default: the private directory)
+  OSMOD_KEEP_IMAGES     go on with the images that are in that directory: of a machine that is resumed
   OSMOD_RUNTIME_DIR     private directory for sockets and logs; must not exist; removed at the end
   OSMOD_VLAN_<n>        socket of the switch that the virtual LAN <n> is on
   OSMOD_VM_NAME         what osmod vm calls this machine while it runs (default: $name)

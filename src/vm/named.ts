@@ -4,6 +4,7 @@
  *     $XDG_STATE_HOME/osmod/vms/<name>/     (~/.local/state where that is not set)
  *         vm              link to the launcher; keeps all of it in the store
  *         disk.qcow2      the root disk
+ *         images/         images of the last start alone, such as empty disks' (images.ts)
  *         console.log     what the serial console showed since the last start
  *         messages.log    what the launcher and QEMU said
  *         home            where it was built; paths of the configuration count from there
@@ -15,6 +16,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail } from "../problems/index.ts";
+import { imageEnvironment } from "./images.ts";
 import { programOf } from "./launcher-path.ts";
 import { QmpClient } from "./qmp.ts";
 import { type RunningVm, runningVms } from "./running.ts";
@@ -26,6 +28,7 @@ export interface NamedVm {
   /** The link to its launcher; there once it was built. */
   readonly link: string;
   readonly disk: string;
+  readonly images: string;
   readonly console: string;
   readonly messages: string;
   readonly home: string;
@@ -51,6 +54,7 @@ export function namedVm(name: string): NamedVm {
     directory,
     link: at("vm"),
     disk: at("disk.qcow2"),
+    images: at("images"),
     console: at("console.log"),
     messages: at("messages.log"),
     home: at("home"),
@@ -103,6 +107,8 @@ export interface BackgroundOptions {
   /** More arguments of the launcher and of QEMU. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether the images of the last start are gone on with, or made anew. Default: new. */
+  readonly images?: "new" | "kept";
   readonly signal?: AbortSignal;
 }
 
@@ -126,7 +132,7 @@ export async function startInBackground(vm: NamedVm, options: BackgroundOptions 
     cwd: homeOf(vm),
     detached: true,
     stdio: ["ignore", output, messages],
-    env: { ...process.env, OSMOD_DISK_IMAGE: vm.disk, ...options.env, OSMOD_VM_NAME: vm.name },
+    env: { ...process.env, ...imageEnvironment(vm, options.images ?? "new"), ...options.env, OSMOD_VM_NAME: vm.name },
   });
   for (const file of [output, messages]) closeSync(file);
   let ended: number | undefined;

@@ -1,16 +1,16 @@
 /**
  * Saving the memory of a virtual machine, and going on from it later instead of booting.
  *
- * The machine is stopped and its memory written to a file by QEMU's own migration; the root disk stays as it is at that
- * moment. Another QEMU with the same devices reads the file and goes on. The connection to the store does not survive,
+ * The machine is stopped and its memory written to a file by QEMU's own migration; the images that it
+ * writes to (images.ts) stay as they are at that moment. Another QEMU with the same devices reads the file and goes on. The connection to the store does not survive,
  * and need not: the guest's first request finds it closed, and the kernel connects anew, to a new server.
  *
- * A saved memory and a disk belong together: the memory holds what it has read of the disk. So there are two ways to use it.
+ * A saved memory and its disks belong together: the memory holds what it has read of them. So there are two ways to use it.
  *
- * - A *start* (`startFor`) is made once from an empty disk and read by many, each of which writes to a disk of its own. It is
+ * - A *start* (`startFor`) is made once from empty disks and read by many, each of which writes to disks of its own. It is
  *   found by everything that went into it: the launcher (which is the machine, its kernel, QEMU and their options), what
  *   was added at run time, and the processor that the guest has seen.
- * - A *sleep* (`sleep`, `wake`) is one machine's own; it counts as long as nothing has written to the disk, and once.
+ * - A *sleep* (`sleep`, `wake`) is one machine's own; it counts as long as nothing has written to the disks, and once.
  */
 import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
@@ -31,6 +31,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { fail } from "../problems/index.ts";
+import type { ImagePlaces, MachineImage } from "./images.ts";
 import type { QmpClient } from "./qmp.ts";
 import { specOf } from "./running.ts";
 import { renderArgv } from "./template.ts";
@@ -105,7 +106,7 @@ async function migration(qmp: QmpClient, command: "migrate" | "migrate-incoming"
   });
 }
 
-/** What a saved memory depends on beside its disk. */
+/** What a saved memory depends on beside its disks. */
 export interface ResumeInputs {
   /** The launcher's store path on this host. */
   readonly launcher: string;
@@ -135,9 +136,8 @@ function processor(): string {
   return [kvm, ...["model name", "flags"].map((key) => lines.find((line) => line.startsWith(key)) ?? "")].join("\n");
 }
 
-/** A memory that was saved when its machine had just come up, and the disk that belongs to it; both are only read. */
-export interface SavedStart {
-  readonly disk: string;
+/** A memory that was saved when its machine had just come up, and the images that belong to it; all are only read. */
+export interface SavedStart extends ImagePlaces {
   /** The state of processors and devices. */
   readonly memory: string;
   /** The main memory ({@link memoryFile}). */
@@ -162,6 +162,7 @@ export async function startFor(
   const directory = join(starts, resumeKey(inputs));
   const start = (at: string): SavedStart => ({
     disk: join(at, "disk.qcow2"),
+    images: join(at, "images"),
     memory: join(at, "memory"),
     ram: join(at, "ram"),
     console: join(at, "console"),
@@ -200,11 +201,6 @@ function sweep(starts: string): void {
   for (const { at } of [...old, ...lost]) rmSync(at, { recursive: true, force: true });
 }
 
-/** Make a disk that begins as another one, which is only read; what is written stays in the new one. */
-export async function overlayDisk(launcher: string, base: string, disk: string): Promise<void> {
-  await qemuImg(launcher, ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, disk]);
-}
-
 /** Run `qemu-img` of a launcher's QEMU. Problem: `disk-image-failed`. */
 export async function qemuImg(launcher: string, args: readonly string[]): Promise<string> {
   const root = launcher.slice(0, launcher.lastIndexOf("/nix/store/"));
@@ -227,24 +223,28 @@ export async function qemuImg(launcher: string, args: readonly string[]): Promis
   }
 }
 
-/** Note that a memory belongs to a disk as it is now, and to what the machine was started from. */
-export function sealSleep(directory: string, disk: string | null, inputs: ResumeInputs): void {
-  writeFileSync(join(directory, "belongs-to"), `${resumeKey(inputs)} ${fingerprint(disk)}\n`);
+/** Note that a memory belongs to images as they are now, and to what the machine was started from. */
+export function sealSleep(directory: string, images: readonly MachineImage[], inputs: ResumeInputs): void {
+  writeFileSync(join(directory, "belongs-to"), `${resumeKey(inputs)} ${fingerprint(images)}\n`);
 }
 
-/** The memory of a sleep that still fits its disk and its launcher; `undefined` when there is none. */
-export function sleepOf(directory: string, disk: string | null, inputs: ResumeInputs): string | undefined {
+/** The memory of a sleep that still fits its images and its launcher; `undefined` when there is none. */
+export function sleepOf(directory: string, images: readonly MachineImage[], inputs: ResumeInputs): string | undefined {
   try {
     const note = readFileSync(join(directory, "belongs-to"), "utf8").trim();
-    return note === `${resumeKey(inputs)} ${fingerprint(disk)}` ? join(directory, "memory") : undefined;
+    return note === `${resumeKey(inputs)} ${fingerprint(images)}` ? join(directory, "memory") : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** A disk as it is: whatever writes to it changes this. */
-function fingerprint(disk: string | null): string {
-  if (disk === null) return "none";
-  const { ino, size, mtimeNs, ctimeNs } = statSync(disk, { bigint: true });
-  return [ino, size, mtimeNs, ctimeNs].join(".");
+/** Images as they are: whatever writes to one of them changes this. */
+function fingerprint(images: readonly MachineImage[]): string {
+  if (images.length === 0) return "none";
+  return images
+    .map(({ path }) => {
+      const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+      return [ino, size, mtimeNs, ctimeNs].join(".");
+    })
+    .join(" ");
 }

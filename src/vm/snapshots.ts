@@ -5,9 +5,10 @@ import { existsSync } from "node:fs";
 import { fail } from "../problems/index.ts";
 import { agentOf } from "./guest-command.ts";
 import { launcherOf, type NamedVm, namedVms, startInBackground, stopRunning } from "./named.ts";
+import { obstacleToSnapshot } from "./resumable.ts";
 import { qemuImg } from "./resume.ts";
 import { type RunningVm, specOf } from "./running.ts";
-import { canResume, putRight, whyNot, withQmp } from "./start.ts";
+import { putRight, withQmp } from "./start.ts";
 
 /** A state that was kept. */
 export interface Snapshot {
@@ -52,9 +53,10 @@ export async function snapshotVm(vm: SnapshotSubject, tag: string): Promise<void
     });
   }
   if (!isRunning(vm)) await qemuImg(launcher(vm), ["snapshot", "-c", tag, diskOf(vm)]);
-  else if (canResume(specOf(vm.launcher))) await monitor(vm, `savevm ${tag}`);
   else {
-    const { reason, option, fix } = whyNot(specOf(vm.launcher));
+    const obstacle = obstacleToSnapshot(specOf(vm.launcher));
+    if (obstacle === undefined) return monitor(vm, `savevm ${tag}`);
+    const { reason, option, fix } = obstacle;
     fail({ code: "snapshot-failed", option, message: `the memory of "${vm.name}" cannot be saved: ${reason}`, fix });
   }
 }

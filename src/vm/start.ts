@@ -3,7 +3,6 @@
  */
 import { randomBytes } from "node:crypto";
 import {
-  constants,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -21,14 +20,15 @@ import { fail, ProblemError, problem } from "../problems/index.ts";
 import { type StartVmOptions, startVm, type Vm } from "./control.ts";
 import { GuestAgent } from "./guest-agent.ts";
 import { GUEST_SHELL } from "./guest-exec.ts";
+import { checkImages, copyImages, type ImagePlaces, imageEnvironment, imagesOf, layerImages } from "./images.ts";
 import { launcherAt, programOf } from "./launcher-path.ts";
 import { type BackgroundOptions, gone, launcherOf, type NamedVm, startInBackground } from "./named.ts";
 import { isOutOfSpace, QmpClient } from "./qmp.ts";
+import { canResume, obstacleOf } from "./resumable.ts";
 import {
   awaitMemory,
   loadMemory,
   memoryFile,
-  overlayDisk,
   type ResumeInputs,
   type SavedStart,
   saveMemory,
@@ -55,18 +55,18 @@ export interface UpVm extends AsyncDisposable {
 }
 
 /**
- * Start a machine on a disk of its own that is gone when it ends. Resolves when commands can be run in it.
+ * Start a machine on disks of its own that are gone when it ends. Resolves when commands can be run in it.
  * Problems: those of `startVm`, `vm-not-saved` and `vm-not-resumed`.
  */
 export async function startTransient(options: TransientOptions): Promise<UpVm> {
   const launcher = launcherAt(options.launcher);
   const directory = mkdtempSync(join(tmpdir(), "osmod-disk-"));
-  const disk = join(directory, "disk.qcow2");
+  const places = { disk: join(directory, "disk.qcow2"), images: join(directory, "images") };
   const remove = () => rmSync(directory, { recursive: true, force: true });
-  const own = { ...options, launcher: programOf(launcher), env: { ...options.env, OSMOD_DISK_IMAGE: disk } };
+  const own = { ...options, launcher: programOf(launcher), env: { ...options.env, OSMOD_DISK_IMAGE: places.disk } };
   try {
     const resumed = options.resume !== false && canResume(specOf(launcher));
-    const vm = resumed ? await startResumed(own, disk) : await startVm(own);
+    const vm = resumed ? await startResumed(own, places) : await startVm(own);
     void vm.waitForExit().finally(remove);
     try {
       const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
@@ -92,64 +92,19 @@ export async function startTransient(options: TransientOptions): Promise<UpVm> {
 }
 
 /**
- * Whether the memory of a machine can be saved and gone on with: its store and its shares must not hold state of the host,
- * and it must keep nothing beside its root (disks, a boot disk, EFI variables, a TPM), which would not be what the memory knows, or
- * would be the same secrets in many machines.
- */
-export function canResume(spec: MachineSpec): boolean {
-  return reasonAgainst(spec) === undefined;
-}
-
-/** Why {@link canResume} says no, and what would help. */
-export function whyNot(spec: MachineSpec): { readonly reason: string; readonly option: string; readonly fix: string } {
-  return reasonAgainst(spec) ?? { reason: "nothing is against it", option: "virtualisation", fix: "Try again." };
-}
-
-function reasonAgainst({ store, drives, bootDisk, firmware, tpm }: MachineSpec): ReturnType<typeof whyNot> | undefined {
-  const without = (what: string) => `Do without ${what}, or stop the machine without saving it.`;
-  if (drives.length > 0) {
-    const what = drives.length === 1 ? "a disk" : "disks";
-    return {
-      reason: `it has ${what} beside its root`,
-      option: "virtualisation.qemu.drives",
-      fix: without("further disks"),
-    };
-  }
-  if (bootDisk !== undefined) {
-    return {
-      reason: "it starts by a boot loader",
-      option: "virtualisation.useBootLoader",
-      fix: without("the boot loader"),
-    };
-  }
-  if (firmware?.kind === "efi") {
-    return { reason: "it has EFI variables", option: "virtualisation.useEFIBoot", fix: without("EFI") };
-  }
-  if (tpm !== undefined) {
-    return { reason: "it has a TPM", option: "virtualisation.tpm.enable", fix: without("the TPM") };
-  }
-  if (store.transport === "smb" || store.transport === "erofs") return undefined;
-  return {
-    reason: `its store is shared over ${store.transport}`,
-    option: "virtualisation.store.transport",
-    fix: 'Use "smb" or "erofs" for the store, or stop the machine without saving it.',
-  };
-}
-
-/**
- * Start a machine on a new disk from the saved start of its kind, which is made by booting when there is none. The guest is
+ * Start a machine on new disks from the saved start of its kind, which is made by booting when there is none. The guest is
  * as it was then; {@link putRight} is what comes next. Problems: `vm-not-saved`, `vm-not-resumed`, and those of starting.
  */
 export async function startResumed(
   options: StartVmOptions & { readonly signal?: AbortSignal },
-  disk: string,
+  places: ImagePlaces,
 ): Promise<Vm> {
   const launcher = launcherAt(options.launcher);
   const inputs = inputsOf(launcher, options);
   const start = await startFor(inputs, (draft) => bootAndSave(options, draft, inputs));
   const spec = specOf(launcher);
-  if (spec.disk !== null) await overlayDisk(launcher, start.disk, disk);
-  const env = { ...options.env, OSMOD_DISK_IMAGE: disk };
+  await layerImages(launcher, start, places);
+  const env = { ...options.env, ...imageEnvironment(places, "kept") };
   const args = [...(options.args ?? []), ...awaitMemory, ...memoryFile(start.ram, spec.memory, "own", inputs)];
   const vm = await startVm({ ...options, env, args, consoleBefore: readFileSync(start.console, "utf8") });
   try {
@@ -176,11 +131,18 @@ while [ $quiet -lt 2 ] && [ $left -gt 0 ]; do
   if [ $(((idle - was) * 100)) -ge $(((all - from) * 80)) ]; then quiet=$((quiet + 1)); else quiet=0; fi
 done`;
 
-/** Room that a saved start takes beside the guest's memory: what a boot writes to its disk, and the state of the devices. */
-const BESIDE_MEMORY = 256 * 2 ** 20;
+/** MiB that a saved start takes beside the guest's memory: what a boot writes to its root disk, and the state of the devices. */
+const BESIDE_MEMORY = 256;
+/** MiB at most that an empty disk takes when a file system is made on it. */
+const FILE_SYSTEM = 64;
+
+function roomFor({ memory, drives }: MachineSpec): number {
+  const empty = drives.map(({ image }) => ("size" in image ? Math.min(image.size, FILE_SYSTEM) : 0));
+  return empty.reduce((sum, one) => sum + one, memory + BESIDE_MEMORY) * 2 ** 20;
+}
 
 /**
- * Boot on an empty disk, wait until nothing is left to do, save the memory, and end. Problem: `vm-not-saved` where there is no room, which is looked at before:
+ * Boot on empty disks, wait until nothing is left to do, save the memory, and end. Problem: `vm-not-saved`, among others where there is no room, which is looked at before:
  * QEMU ends without a word when its memory's file cannot grow.
  */
 async function bootAndSave(
@@ -191,10 +153,10 @@ async function bootAndSave(
   const spec = specOf(inputs.launcher);
   const folder = dirname(draft.ram);
   const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize < spec.memory * 2 ** 20 + BESIDE_MEMORY) throw noRoom(spec, folder);
+  if (bavail * bsize < roomFor(spec)) throw noRoom(spec, folder);
 
   const args = [...(options.args ?? []), ...memoryFile(draft.ram, spec.memory, "shared", inputs)];
-  const vm = await startVm({ ...options, args, env: { ...options.env, OSMOD_DISK_IMAGE: draft.disk } });
+  const vm = await startVm({ ...options, args, env: { ...options.env, ...imageEnvironment(draft, "new") } });
   const stuck = new AbortController();
   let agent: GuestAgent | undefined;
   vm.onEvent((event) => {
@@ -205,6 +167,7 @@ async function bootAndSave(
   });
   const signals = options.signal === undefined ? [stuck.signal] : [stuck.signal, options.signal];
   try {
+    checkImages(spec, vm.runtime, draft);
     agent = await GuestAgent.connect(join(vm.runtime, "qga"), { signal: AbortSignal.any(signals) });
     await waitUntilUp(agent, options.signal);
     await agent.exec([GUEST_SHELL, "sh", "-c", untilQuiet], withSignal(options.signal));
@@ -324,7 +287,7 @@ export interface Started {
 
 /**
  * Start a named machine in the background. With `resume` it goes on from where it was put to sleep; a new one goes on from
- * the saved start of its kind, made when there is none. A machine whose disk was written to since boots.
+ * the saved start of its kind, made when there is none. A machine whose disks were written to since boots.
  */
 export async function startNamed(
   vm: NamedVm,
@@ -337,11 +300,11 @@ export async function startNamed(
     return { running: await startInBackground(vm, options), how: "booting" };
   }
   const inputs = inputsOf(launcher, options);
-  const diskOf = () => (spec.disk === null ? null : vm.disk);
-  let memory = sleepOf(vm.saved, diskOf(), inputs);
+  const images = imagesOf(spec, vm);
+  let memory = sleepOf(vm.saved, images, inputs);
   let identity: "same" | "new" = "same";
   let ram: readonly string[] = [];
-  if (memory === undefined && (spec.disk === null || !existsSync(vm.disk))) {
+  if (memory === undefined && !images.some(({ lasts, path }) => lasts && existsSync(path))) {
     const start = await startFor(inputs, (draft) =>
       bootAndSave(
         { launcher: programOf(launcher), ...options, env: { ...options.env, OSMOD_VM_NAME: vm.name } },
@@ -349,20 +312,21 @@ export async function startNamed(
         inputs,
       ),
     );
-    if (spec.disk !== null) copyWhole(start.disk, vm.disk);
+    copyImages(launcher, start, vm);
     [memory, identity] = [start.memory, "new"];
     ram = memoryFile(start.ram, spec.memory, "own", inputs);
   }
   if (memory === undefined) return { running: await startInBackground(vm, options), how: "booting" };
   const running = await startInBackground(vm, {
     ...options,
+    images: "kept",
     args: [...(options.args ?? []), ...awaitMemory, ...ram],
     // The memory is of this launcher's machine, whatever the next start begins with, and of all that it was switched to.
     env: { ...options.env, OSMOD_VM_GENERATION: "own", ...moreStorePaths(vm) },
   });
   try {
     await withQmp(running.runtime, (qmp) => loadMemory(qmp, memory));
-    // From here on the disk changes, and the memory is no longer its.
+    // From here on the disks change, and the memory is no longer theirs.
     rmSync(vm.saved, { recursive: true, force: true });
     const agent = await GuestAgent.connect(join(running.runtime, "qga"), withSignal(options.signal));
     await putRight(agent, identity);
@@ -381,10 +345,12 @@ export async function startNamed(
 export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly string[] = []): Promise<void> {
   const launcher = launcherAt(running.launcher);
   const spec = specOf(launcher);
-  if (!canResume(spec)) {
-    const { reason, option, fix } = whyNot(spec);
+  const obstacle = obstacleOf(spec);
+  if (obstacle !== undefined) {
+    const { reason, option, fix } = obstacle;
     fail({ code: "vm-not-saved", option, message: `the memory of "${vm.name}" cannot be saved: ${reason}`, fix });
   }
+  checkImages(spec, running.runtime, vm);
   const draft = `${vm.saved}.new`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { mode: 0o700 });
@@ -400,7 +366,7 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly
     await qmp.command("quit").catch(() => {});
   });
   await gone(running, 30);
-  sealSleep(draft, running.disk, inputsOf(launcher, { args }));
+  sealSleep(draft, imagesOf(spec, vm), inputsOf(launcher, { args }));
   rmSync(vm.saved, { recursive: true, force: true });
   renameSync(draft, vm.saved);
 }
@@ -409,17 +375,6 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly
 function moreStorePaths(vm: NamedVm): Record<string, string> {
   const list = join(vm.saved, "store-paths");
   return existsSync(list) ? { OSMOD_MORE_STORE_PATHS: list } : {};
-}
-
-/** Copy a disk that is only read; a file system that can shares the blocks. */
-function copyWhole(from: string, to: string): void {
-  const draft = `${to}.new-${process.pid}`;
-  try {
-    copyFileSync(from, draft, constants.COPYFILE_FICLONE);
-    renameSync(draft, to);
-  } finally {
-    rmSync(draft, { force: true });
-  }
 }
 
 /** Do something over a connection of its own to QEMU. */

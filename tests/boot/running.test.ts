@@ -1,7 +1,7 @@
 /** The life of a virtual machine in the background, as an ordinary user lives it: start, look, enter, keep, sleep, wake, end. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Installed } from "../helpers/installed.ts";
@@ -36,10 +36,37 @@ export default defineMachine({
 });
 `,
   );
+  writeFileSync(
+    join(directory, "disk-machine.ts"),
+    `import { defineMachine } from "osmod";
+import machine from "./test-machine.ts";
+
+export default defineMachine({
+  imports: [machine],
+  config: {
+    systemd: {
+      services: {
+        mark: {
+          wantedBy: ["multi-user.target"],
+          unitConfig: { RequiresMountsFor: "/scratch" },
+          serviceConfig: { Type: "oneshot" },
+          script: "cat /proc/sys/kernel/random/uuid > /scratch/mark",
+        },
+      },
+    },
+    virtualisation: {
+      emptyDiskImages: [64],
+      fileSystems: { "/scratch": { device: "/dev/disk/by-id/virtio-empty0", fsType: "ext4", autoFormat: true } },
+    },
+  },
+});
+`,
+  );
   home.giveAll(directory);
 });
 afterAll(async () => {
   await osmod("vm", "stop", "--force", "box");
+  await osmod("vm", "stop", "--force", "scratch");
   home.remove();
 });
 
@@ -192,7 +219,7 @@ describe("sleep", () => {
 });
 
 describe("osmod run", () => {
-  const run = (...command: string[]) => osmod("run", "test-machine.ts", "--", ...command);
+  const run = (...command: string[]) => osmod("run", "disk-machine.ts", "--", ...command);
   let first: string;
 
   it("boots once, passes output and exit code on, and leaves nothing", async () => {
@@ -214,8 +241,65 @@ describe("osmod run", () => {
     expect(id).toMatch(/^[0-9a-f]{32}$/);
     expect(id).not.toBe(oldId);
     expect(Math.abs(Number(now) - Date.now() / 1000)).toBeLessThan(20);
-    expect(readdirSync(join(home.home, ".cache/osmod/starts"))).toHaveLength(1);
+    expect(readdirSync(starts)).toHaveLength(1);
   });
 });
+
+describe("a machine with an empty disk that goes on from a saved start", () => {
+  /** What is on the disk and not only in the guest's memory. */
+  const onDisk = "sync /scratch/*; echo 3 > /proc/sys/vm/drop_caches; cat /scratch/*";
+  const scratch = (script: string) => osmod("vm", "exec", "scratch", "--", "sh", "-ec", script);
+  let before: string;
+  let mark: string;
+
+  it("has what was on the disk, and writes to a disk of its own", async () => {
+    before = savedStart();
+    const write = (name: string) =>
+      osmod("run", "disk-machine.ts", "--", "sh", "-ec", `echo ${name} > /scratch/name; sync; sleep 5; ${onDisk}`);
+    const [one, two] = await Promise.all([write("one"), write("two")]);
+    mark = one.stdout.split("\n")[0] ?? "";
+    expect(mark).toMatch(/^[0-9a-f-]{36}$/);
+    expect([one.stdout, two.stdout]).toEqual([`${mark}\none\n`, `${mark}\ntwo\n`]);
+    expect(savedStart()).toBe(before);
+  });
+
+  it("takes the disk into its sleep when it has a name", async () => {
+    const { stdout, stderr } = await osmod("vm", "start", "--resume", "--name", "scratch", "disk-machine.ts");
+    expect(stdout, stderr).toContain("goes on");
+    expect((await scratch(`echo asleep > /scratch/name; ${onDisk}`)).stdout).toBe(`${mark}\nasleep\n`);
+    const slept = await osmod("vm", "stop", "--sleep", "scratch");
+    expect(slept.code, slept.stderr).toBe(0);
+    expect(processes()).toEqual([]);
+    expect((await osmod("vm", "start", "--resume", "scratch")).stdout).toContain("goes on");
+    expect((await scratch(`echo awake > /scratch/more; ${onDisk}`)).stdout).toBe(`${mark}\nawake\nasleep\n`);
+    expect(savedStart()).toBe(before);
+  });
+
+  it("is not woken on a disk that was written to", async () => {
+    expect((await osmod("vm", "stop", "--sleep", "scratch")).code).toBe(0);
+    const image = join(home.home, ".local/state/osmod/vms/scratch/images/empty0.qcow2");
+    utimesSync(image, new Date(), new Date());
+    const { stdout } = await osmod("vm", "start", "--resume", "--wait", "scratch");
+    expect(stdout).toContain("is up");
+    expect((await scratch("cat /scratch/*")).stdout).not.toContain(mark);
+    expect((await osmod("vm", "stop", "--force", "scratch")).code).toBe(0);
+  });
+});
+
+/** The files of the only saved start: when they were written, and the content of its disks. */
+function savedStart(): string {
+  const [name = ""] = readdirSync(starts);
+  const files = readdirSync(join(starts, name), { recursive: true, encoding: "utf8" }).sort();
+  return files
+    .map((file) => [file, join(starts, name, file)] as const)
+    .filter(([, path]) => statSync(path).isFile())
+    .map(([file, path]) => {
+      const { size, mtimeMs } = statSync(path);
+      return [file, size, mtimeMs, file.endsWith(".qcow2") ? hash(readFileSync(path)) : ""].join(" ");
+    })
+    .join("\n");
+}
+
+const starts = join(home.home, ".cache/osmod/starts");
 
 const hash = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");

@@ -311,6 +311,20 @@ describe("further disks", () => {
     expect(readdirSync(store.work).sort()).toEqual(["da,ta.img", "web.qcow2"]);
   });
 
+  it("are made anew where they are wanted, or gone on with", async () => {
+    writeFileSync(join(store.work, "da,ta.img"), "raw");
+    const images = join(store.work, "im,ages");
+    const image = join(images, "empty0.qcow2");
+    expect((await store.run([], { OSMOD_IMAGES: images })).code).toBe(0);
+    expect(store.argv().join(" ")).toContain("/im,,ages/empty0.qcow2,format=qcow2");
+    expect(readFileSync(image, "latin1").slice(0, 3)).toBe("QFI");
+    writeFileSync(image, "of a machine that goes on");
+    expect((await store.run([], { OSMOD_IMAGES: images, OSMOD_KEEP_IMAGES: "1" })).code).toBe(0);
+    expect(readFileSync(image, "latin1")).toBe("of a machine that goes on");
+    expect((await store.run([], { OSMOD_IMAGES: images })).code).toBe(0);
+    expect(readFileSync(image, "latin1").slice(0, 3)).toBe("QFI");
+  });
+
   it("are named when they do not exist, before anything is made", async () => {
     const { code, stderr } = await store.run();
     expect(code).toBe(1);
@@ -421,6 +435,20 @@ describe("what lies beside the root disk", () => {
     expect(beside()).toEqual([]);
     expect(store.argv().find((a) => a.includes("unit=1"))).toMatch(/file=\/tmp\/.*\/machine\.efivars$/);
     expect(readdirSync(store.runtimeBase)).toEqual([]);
+  });
+
+  it("is gone on with by a machine that is resumed, also when the root is in memory", async () => {
+    using({ ...efi, disk: null });
+    const [images, file] = [join(store.work, "images"), join(store.work, "images/machine.efivars")];
+    await store.run([], { OSMOD_IMAGES: images });
+    const made = readFileSync(file, "latin1");
+    writeFileSync(file, "written by the guest");
+    await store.run([], { OSMOD_IMAGES: images, OSMOD_KEEP_IMAGES: "1" });
+    expect(readFileSync(file, "latin1")).toBe("written by the guest");
+    await store.run([], { OSMOD_IMAGES: images });
+    expect(readFileSync(file, "latin1")).toBe(made);
+    // What is secret is not kept.
+    expect(readdirSync(images)).toEqual(["machine.efivars"]);
   });
 
   it("goes aside with the disk that it belongs to", async () => {

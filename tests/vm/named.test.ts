@@ -14,10 +14,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProblemError } from "../../src/problems/index.ts";
+import { imagesOf } from "../../src/vm/images.ts";
 import {
-  canResume,
   gone,
   launcherAt,
+  type MachineSpec,
   namedVm,
   namedVms,
   programOf,
@@ -29,11 +30,12 @@ import {
   stopRunning,
   vmStatus,
 } from "../../src/vm/index.ts";
+import { obstacleOf, obstacleToSnapshot } from "../../src/vm/resumable.ts";
 import { sealSleep, sleepOf } from "../../src/vm/resume.ts";
 import { sshKeyPair } from "../../src/vm/ssh.ts";
 import { leadingPorts } from "../../src/vm/status.ts";
 import { FakeStore, launcherPath } from "./fake-store.ts";
-import { disks, plain } from "./machines.ts";
+import { biosLoader, disks, efi, efiLoader, plain } from "./machines.ts";
 
 const fakeQemu = join(import.meta.dirname, "fake-qemu.mjs");
 let store: FakeStore;
@@ -205,20 +207,38 @@ describe("a saved memory", () => {
     expect(resumeKey({ ...inputs, env: { ...inputs.env, HOME: "/x" } })).toBe(keys[0]);
   });
 
-  it("is for machines whose state is all in their memory and their root disk", () => {
-    expect(canResume(plain)).toBe(true);
-    expect(canResume({ ...plain, store: { transport: "virtiofs", tag: "store" } })).toBe(false);
-    expect(canResume(disks)).toBe(false);
+  it("is for machines whose disks are all made by their launcher", () => {
+    const [empty, own] = [disks.drives.slice(0, 1), disks.drives.slice(1)];
+    for (const spec of [plain, { ...plain, drives: empty }, efiLoader, biosLoader])
+      expect(obstacleOf(spec)).toBeUndefined();
+    const optionOf = (spec: MachineSpec) => obstacleOf(spec)?.option;
+    expect(optionOf({ ...plain, store: { transport: "virtiofs", tag: "store" } })).toBe(
+      "virtualisation.store.transport",
+    );
+    expect(optionOf({ ...plain, drives: own })).toBe("virtualisation.qemu.drives");
+    expect(optionOf(efi)).toBe("virtualisation.tpm.enable");
+    const elsewhere = empty.map((drive) => ({ ...drive, driveOptions: { snapshot: "on" } }));
+    expect(obstacleOf({ ...plain, drives: elsewhere })?.reason).toContain("snapshot=on");
   });
 
-  it("fits a disk until somebody writes to it", () => {
-    const [disk, inputs] = [join(state, "disk"), { launcher: "/a" }];
-    writeFileSync(disk, "content");
-    sealSleep(state, disk, inputs);
-    expect(sleepOf(state, disk, inputs)).toBe(join(state, "memory"));
-    expect(sleepOf(state, disk, { launcher: "/b" })).toBeUndefined();
-    writeFileSync(disk, "another");
-    expect(sleepOf(state, disk, inputs)).toBeUndefined();
+  it("is in no snapshot of a machine that writes to more than its root disk", () => {
+    expect(obstacleToSnapshot(plain)).toBeUndefined();
+    for (const spec of [disks, efi, efiLoader, biosLoader]) expect(obstacleToSnapshot(spec)).toBeDefined();
+  });
+
+  it.each(["disk.qcow2", "images/empty0.qcow2"])("fits its disks until somebody writes to %s", (name) => {
+    const spec = { ...plain, drives: disks.drives.slice(0, 1) };
+    const images = imagesOf(spec, { disk: join(state, "disk.qcow2"), images: join(state, "images") });
+    const inputs = { launcher: "/a" };
+    mkdirSync(join(state, "images"));
+    for (const { path } of images) writeFileSync(path, "content");
+    sealSleep(state, images, inputs);
+    expect(sleepOf(state, images, inputs)).toBe(join(state, "memory"));
+    expect(sleepOf(state, images, { launcher: "/b" })).toBeUndefined();
+    writeFileSync(join(state, name), "another");
+    expect(sleepOf(state, images, inputs)).toBeUndefined();
+    rmSync(join(state, name));
+    expect(sleepOf(state, images, inputs)).toBeUndefined();
   });
 });
 

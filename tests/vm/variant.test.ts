@@ -440,9 +440,11 @@ describe("a TPM", () => {
 describe("saved memory", () => {
   const resumes = (virtualisation: object) => canResume(evaluate(defineMachine({ config: { virtualisation } })).spec());
 
-  it("is not for machines that keep state beside their root", () => {
-    expect(resumes({})).toBe(true);
-    for (const one of [{ useBootLoader: true }, { useEFIBoot: true }, { tpm: { enable: true } }]) {
+  it("is not for machines with disks of their user, or with a TPM", () => {
+    for (const one of [{}, { useBootLoader: true }, { useEFIBoot: true }, { emptyDiskImages: [64] }]) {
+      expect(resumes(one), JSON.stringify(one)).toBe(true);
+    }
+    for (const one of [{ qemu: { drives: [{ file: "./a.img" }] } }, { tpm: { enable: true } }]) {
       expect(resumes(one), JSON.stringify(one)).toBe(false);
     }
   });
