@@ -2,7 +2,7 @@
 import { fail } from "../problems/index.ts";
 import { dropSnapshot, namedVm, revertVm, runningVms, snapshotsOf, snapshotVm } from "../vm/index.ts";
 import { parse } from "./arguments.ts";
-import { printJson, size } from "./open-store.ts";
+import { keeper, printJson, size } from "./open-store.ts";
 import type { Verb } from "./verbs.ts";
 
 const snapshotSyntax = {
@@ -50,7 +50,7 @@ export const snapshot: Verb = async (argv) => {
     process.stdout.write(`${tag} of ${name} is forgotten\n`);
     return 0;
   }
-  await snapshotVm(vm, tag);
+  await snapshotVm(vm, tag, "runtime" in vm ? keeper(vm.launcher) : undefined);
   process.stdout.write(`${name} is kept as it is now; osmod vm revert ${name} ${tag} goes back\n`);
   return 0;
 };

@@ -1,11 +1,10 @@
 /** `osmod vm start`: a virtual machine in the background, by its file or by its name. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { formerSandbox } from "../packages/index.ts";
-import { openNixStore, openStore } from "../store/index.ts";
 import { besideDisk, launcherAt, type NamedVm, namedVm, specOf, startNamed, waitForGuest } from "../vm/index.ts";
 import { parse } from "./arguments.ts";
 import { realised } from "./build.ts";
+import { storeOf } from "./open-store.ts";
 import type { Verb } from "./verbs.ts";
 
 const syntax = {
@@ -38,7 +37,7 @@ export const run: Verb = async (argv, signal) => {
   if (values.fresh) {
     for (const part of besideDisk) rmSync(`${vm.disk}.${part}`, { recursive: true, force: true });
     rmSync(vm.disk, { force: true });
-    rmSync(vm.saved, { recursive: true, force: true });
+    for (const state of [vm.saved, vm.snapshots]) rmSync(state, { recursive: true, force: true });
   }
   const { running, how } = await startNamed(vm, { args, signal, resume: values.resume });
   if (values.wait) await waitForGuest(running, signal);
@@ -70,9 +69,7 @@ async function prepare(
   if (!subject.includes("/") || !existsSync(subject)) return namedVm(subject);
   const launcher = launcherAt(subject);
   const vm = made(namedVm(name ?? specOf(launcher).name), process.cwd());
-  const root = launcher.slice(0, launcher.lastIndexOf("/nix/store/"));
-  const store = root === "" ? openNixStore() : openStore({ root, sandbox: formerSandbox(root) });
-  store.addRoot(vm.link, launcher.slice(root.length));
+  storeOf(launcher).addRoot(vm.link, launcher.slice(launcher.lastIndexOf("/nix/store/")));
   return vm;
 }
 

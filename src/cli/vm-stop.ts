@@ -1,8 +1,8 @@
 /** `osmod vm stop`: end a running virtual machine, gracefully if it lets us. */
-
 import { fail } from "../problems/index.ts";
 import { namedVms, runningVm, sleepNamed, stopRunning } from "../vm/index.ts";
 import { parse, wholeNumber } from "./arguments.ts";
+import { keeper } from "./open-store.ts";
 import type { Verb } from "./verbs.ts";
 
 const syntax = {
@@ -37,7 +37,7 @@ export const run: Verb = async (argv) => {
         fix: `Stop it without --sleep; a machine that shall sleep is started by osmod vm start.`,
       });
     }
-    await sleepNamed(vm, running);
+    await sleepNamed(vm, running, keeper(running.launcher));
     process.stdout.write(`${running.name} sleeps; osmod vm start --resume ${running.name} wakes it\n`);
     return 0;
   }

@@ -8,7 +8,8 @@
  *         console.log     what the serial console showed since the last start
  *         messages.log    what the launcher and QEMU said
  *         home            where it was built; paths of the configuration count from there
- *         saved/          a memory that was saved, when there is one (resume.ts)
+ *         saved/          a memory that was saved, when there is one (resume.ts, shown.ts)
+ *         snapshots/      of each snapshot with a memory, what the machine was then (shown.ts)
  */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
@@ -33,6 +34,7 @@ export interface NamedVm {
   readonly messages: string;
   readonly home: string;
   readonly saved: string;
+  readonly snapshots: string;
 }
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
@@ -59,6 +61,7 @@ export function namedVm(name: string): NamedVm {
     messages: at("messages.log"),
     home: at("home"),
     saved: at("saved"),
+    snapshots: at("snapshots"),
   };
 }
 
@@ -104,6 +107,8 @@ function homeOf(vm: NamedVm): string {
 
 /** How to start in the background. */
 export interface BackgroundOptions {
+  /** The launcher's store path on this host. Default: the one that is linked. */
+  readonly launcher?: string;
   /** More arguments of the launcher and of QEMU. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -117,7 +122,7 @@ export interface BackgroundOptions {
  * Problems: `vm-unknown`, `vm-running`, `vm-not-started` with what the launcher said.
  */
 export async function startInBackground(vm: NamedVm, options: BackgroundOptions = {}): Promise<RunningVm> {
-  const launcher = launcherOf(vm);
+  const launcher = options.launcher ?? launcherOf(vm);
   const other = runningVms().find(({ disk }) => disk === vm.disk);
   if (other !== undefined) {
     fail({

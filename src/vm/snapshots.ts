@@ -1,13 +1,15 @@
 /**
  * Snapshots of a machine's root disk, which lie in the image itself; of a machine that runs, with its memory.
  */
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { fail } from "../problems/index.ts";
 import { agentOf } from "./guest-command.ts";
 import { launcherOf, type NamedVm, namedVms, startInBackground, stopRunning } from "./named.ts";
 import { obstacleToSnapshot } from "./resumable.ts";
 import { qemuImg } from "./resume.ts";
 import { type RunningVm, specOf } from "./running.ts";
+import { type KeepPath, keepPaths, keepShown, shownBefore } from "./shown.ts";
 import { putRight, withQmp } from "./start.ts";
 
 /** A state that was kept. */
@@ -36,8 +38,11 @@ export async function snapshotsOf(vm: SnapshotSubject): Promise<Snapshot[]> {
   }));
 }
 
-/** Keep the machine as it is now. Problems: `snapshot-exists`, `snapshot-tag-invalid`, `vm-without-disk`, `snapshot-failed`. */
-export async function snapshotVm(vm: SnapshotSubject, tag: string): Promise<void> {
+/**
+ * Keep the machine as it is now; `keep` is given what its memory needs of the store, and a link that shall keep it.
+ * Problems: `snapshot-exists`, `snapshot-tag-invalid`, `vm-without-disk`, `snapshot-failed`.
+ */
+export async function snapshotVm(vm: SnapshotSubject, tag: string, keep: KeepPath = () => {}): Promise<void> {
   if (!TAG.test(tag)) {
     fail({
       code: "snapshot-tag-invalid",
@@ -52,13 +57,23 @@ export async function snapshotVm(vm: SnapshotSubject, tag: string): Promise<void
       fix: `Choose another name, or forget that one: osmod vm snapshot --remove ${vm.name} ${tag}`,
     });
   }
-  if (!isRunning(vm)) await qemuImg(launcher(vm), ["snapshot", "-c", tag, diskOf(vm)]);
-  else {
-    const obstacle = obstacleToSnapshot(specOf(vm.launcher));
-    if (obstacle === undefined) return monitor(vm, `savevm ${tag}`);
+  if (!isRunning(vm)) {
+    await qemuImg(launcher(vm), ["snapshot", "-c", tag, diskOf(vm)]);
+    return;
+  }
+  const obstacle = obstacleToSnapshot(specOf(vm.launcher));
+  if (obstacle !== undefined) {
     const { reason, option, fix } = obstacle;
     fail({ code: "snapshot-failed", option, message: `the memory of "${vm.name}" cannot be saved: ${reason}`, fix });
   }
+  const named = namedOf(vm);
+  if (named !== undefined) {
+    const directory = shownAt(named, tag);
+    rmSync(directory, { recursive: true, force: true });
+    await withQmp(vm.runtime, (qmp) => keepShown(vm, qmp, directory));
+    keepPaths(directory, keep);
+  }
+  await monitor(vm, `savevm ${tag}`);
 }
 
 /**
@@ -79,7 +94,7 @@ export async function revertVm(vm: SnapshotSubject, tag: string, signal?: AbortS
       fix: `Stop it first: osmod vm stop ${vm.name}`,
     });
   }
-  const named = namedVms().find(({ name, disk }) => name === vm.name && disk === vm.disk);
+  const named = namedOf(vm);
   if (named === undefined) {
     return fail({
       code: "snapshot-needs-stop",
@@ -87,9 +102,16 @@ export async function revertVm(vm: SnapshotSubject, tag: string, signal?: AbortS
       fix: `End it, and start its launcher with -loadvm ${tag}`,
     });
   }
+  // What was kept by an osmod that noted nothing is of what the machine is now.
+  const then = shownBefore(shownAt(named, tag)) ?? {
+    launcher: vm.launcher,
+    args: [],
+    env: { OSMOD_VM_GENERATION: "own" },
+  };
   await stopRunning(vm, { seconds: 0 });
   const running = await startInBackground(named, {
-    args: ["-loadvm", tag],
+    ...then,
+    args: [...then.args, "-loadvm", tag],
     ...(signal === undefined ? {} : { signal }),
   });
   await using agent = await agentOf(running, signal);
@@ -101,6 +123,8 @@ export async function dropSnapshot(vm: SnapshotSubject, tag: string): Promise<vo
   await find(vm, tag);
   if (isRunning(vm)) await monitor(vm, `delvm ${tag}`);
   else await qemuImg(launcher(vm), ["snapshot", "-d", tag, diskOf(vm)]);
+  const named = isRunning(vm) ? namedOf(vm) : vm;
+  if (named !== undefined) rmSync(shownAt(named, tag), { recursive: true, force: true });
 }
 
 async function find(vm: SnapshotSubject, tag: string): Promise<Snapshot> {
@@ -125,6 +149,16 @@ async function monitor(vm: RunningVm, line: string): Promise<void> {
     message: `QEMU could not do it: ${message.replace(/^Error: /, "")}`,
     fix: "Free some space if there is none, or stop the machine and try again.",
   });
+}
+
+/** The machine of `osmod vm start` that this is. */
+function namedOf(vm: RunningVm): NamedVm | undefined {
+  return namedVms().find(({ name, disk }) => name === vm.name && disk === vm.disk);
+}
+
+/** Where it is noted what a machine was when its memory was kept. */
+function shownAt(vm: NamedVm, tag: string): string {
+  return join(vm.snapshots, tag);
 }
 
 function isRunning(vm: SnapshotSubject): vm is RunningVm {

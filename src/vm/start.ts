@@ -3,7 +3,6 @@
  */
 import { randomBytes } from "node:crypto";
 import {
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -18,6 +17,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail, ProblemError, problem } from "../problems/index.ts";
 import { type StartVmOptions, startVm, type Vm } from "./control.ts";
+import { generationsOf } from "./generations.ts";
 import { GuestAgent } from "./guest-agent.ts";
 import { GUEST_SHELL } from "./guest-exec.ts";
 import { checkImages, copyImages, type ImagePlaces, imageEnvironment, imagesOf, layerImages } from "./images.ts";
@@ -37,6 +37,7 @@ import {
   startFor,
 } from "./resume.ts";
 import { type RunningVm, specOf } from "./running.ts";
+import { type KeepPath, keepPaths, keepShown, type Shown, shownBefore } from "./shown.ts";
 import type { MachineSpec } from "./spec.ts";
 
 /** How to start a machine that is there for a while only. */
@@ -287,62 +288,86 @@ export interface Started {
 
 /**
  * Start a named machine in the background. With `resume` it goes on from where it was put to sleep; a new one goes on from
- * the saved start of its kind, made when there is none. A machine whose disks were written to since boots.
+ * the saved start of its kind, made when there is none. A machine whose disks were written to since, or that was built anew, boots.
  */
 export async function startNamed(
   vm: NamedVm,
   options: BackgroundOptions & { readonly resume?: boolean },
 ): Promise<Started> {
+  if (options.resume === true) {
+    const memory = sleeping(vm, options) ?? (await newFromStart(vm, options));
+    if (memory !== undefined) return { running: await goOn(vm, memory, options), how: "resumed" };
+  } else {
+    rmSync(vm.saved, { recursive: true, force: true });
+  }
+  return { running: await startInBackground(vm, options), how: "booting" };
+}
+
+/** A memory that a named machine can go on from. */
+interface Memory extends Shown {
+  readonly file: string;
+  readonly identity: "same" | "new";
+}
+
+/** Where a machine was put to sleep, when it still is what the next start would be, or was before a switch. */
+function sleeping(vm: NamedVm, options: BackgroundOptions): Memory | undefined {
+  const shown = shownBefore(vm.saved);
+  if (shown === undefined) return undefined;
+  const linked = launcherOf(vm);
+  const generations = generationsOf(vm.disk).map(({ launcher }) => launcher);
+  const known = generations.includes(linked) ? [linked, ...generations] : [linked];
+  if (!known.includes(shown.launcher)) return undefined;
+  const file = sleepOf(vm.saved, imagesOf(specOf(shown.launcher), vm), inputsOf(shown.launcher, options));
+  return file === undefined ? undefined : { ...shown, file, identity: "same" };
+}
+
+/** The saved start of a machine that has no disk yet, which gets copies of that start's. */
+async function newFromStart(vm: NamedVm, options: BackgroundOptions): Promise<Memory | undefined> {
   const launcher = launcherOf(vm);
   const spec = specOf(launcher);
-  if (options.resume !== true || !canResume(spec)) {
-    rmSync(vm.saved, { recursive: true, force: true });
-    return { running: await startInBackground(vm, options), how: "booting" };
-  }
+  if (!canResume(spec) || imagesOf(spec, vm).some(({ lasts, path }) => lasts && existsSync(path))) return undefined;
   const inputs = inputsOf(launcher, options);
-  const images = imagesOf(spec, vm);
-  let memory = sleepOf(vm.saved, images, inputs);
-  let identity: "same" | "new" = "same";
-  let ram: readonly string[] = [];
-  if (memory === undefined && !images.some(({ lasts, path }) => lasts && existsSync(path))) {
-    const start = await startFor(inputs, (draft) =>
-      bootAndSave(
-        { launcher: programOf(launcher), ...options, env: { ...options.env, OSMOD_VM_NAME: vm.name } },
-        draft,
-        inputs,
-      ),
-    );
-    copyImages(launcher, start, vm);
-    [memory, identity] = [start.memory, "new"];
-    ram = memoryFile(start.ram, spec.memory, "own", inputs);
-  }
-  if (memory === undefined) return { running: await startInBackground(vm, options), how: "booting" };
+  const env = { ...options.env, OSMOD_VM_NAME: vm.name };
+  const start = await startFor(inputs, (draft) =>
+    bootAndSave({ launcher: programOf(launcher), ...options, env }, draft, inputs),
+  );
+  copyImages(launcher, start, vm);
+  return {
+    launcher,
+    args: memoryFile(start.ram, spec.memory, "own", inputs),
+    env: { OSMOD_VM_GENERATION: "own" },
+    file: start.memory,
+    identity: "new",
+  };
+}
+
+async function goOn(vm: NamedVm, memory: Memory, options: BackgroundOptions): Promise<RunningVm> {
   const running = await startInBackground(vm, {
     ...options,
+    launcher: memory.launcher,
     images: "kept",
-    args: [...(options.args ?? []), ...awaitMemory, ...ram],
-    // The memory is of this launcher's machine, whatever the next start begins with, and of all that it was switched to.
-    env: { ...options.env, OSMOD_VM_GENERATION: "own", ...moreStorePaths(vm) },
+    args: [...(options.args ?? []), ...awaitMemory, ...memory.args],
+    env: { ...options.env, ...memory.env },
   });
   try {
-    await withQmp(running.runtime, (qmp) => loadMemory(qmp, memory));
+    await withQmp(running.runtime, (qmp) => loadMemory(qmp, memory.file));
     // From here on the disks change, and the memory is no longer theirs.
     rmSync(vm.saved, { recursive: true, force: true });
     const agent = await GuestAgent.connect(join(running.runtime, "qga"), withSignal(options.signal));
-    await putRight(agent, identity);
+    await putRight(agent, memory.identity);
     await agent.close();
   } catch (error) {
     process.kill(running.pid, "SIGTERM");
     throw error;
   }
-  return { running, how: "resumed" };
+  return running;
 }
 
 /**
- * Put a named machine to sleep: its memory is saved, and it ends. `startNamed` with `resume` wakes it.
- * Problem: `vm-not-saved`; the machine then still runs.
+ * Put a named machine to sleep: its memory is saved, and it ends. `startNamed` with `resume` wakes it; `keep` is given what it needs of the store
+ * until then, and a link that shall keep it. Problem: `vm-not-saved`; the machine then still runs.
  */
-export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly string[] = []): Promise<void> {
+export async function sleepNamed(vm: NamedVm, running: RunningVm, keep: KeepPath = () => {}): Promise<void> {
   const launcher = launcherAt(running.launcher);
   const spec = specOf(launcher);
   const obstacle = obstacleOf(spec);
@@ -356,25 +381,21 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, args: readonly
   mkdirSync(draft, { mode: 0o700 });
   await withQmp(running.runtime, async (qmp) => {
     try {
-      copyFileSync(join(running.runtime, "store-paths"), join(draft, "store-paths"));
+      await keepShown(running, qmp, draft);
       await saveMemory(qmp, join(draft, "memory"));
+      rmSync(vm.saved, { recursive: true, force: true });
+      renameSync(draft, vm.saved);
+      // Before the machine ends, which keeps these paths until then. The memory does not count before it is sealed.
+      keepPaths(vm.saved, keep);
     } catch (error) {
-      rmSync(draft, { recursive: true, force: true });
+      for (const directory of [draft, vm.saved]) rmSync(directory, { recursive: true, force: true });
       await qmp.command("cont").catch(() => {});
       throw error;
     }
     await qmp.command("quit").catch(() => {});
   });
   await gone(running, 30);
-  sealSleep(draft, imagesOf(spec, vm), inputsOf(launcher, { args }));
-  rmSync(vm.saved, { recursive: true, force: true });
-  renameSync(draft, vm.saved);
-}
-
-/** What a sleeping machine saw of the store. */
-function moreStorePaths(vm: NamedVm): Record<string, string> {
-  const list = join(vm.saved, "store-paths");
-  return existsSync(list) ? { OSMOD_MORE_STORE_PATHS: list } : {};
+  sealSleep(vm.saved, imagesOf(spec, vm), inputsOf(launcher, {}));
 }
 
 /** Do something over a connection of its own to QEMU. */

@@ -169,6 +169,78 @@ describe("osmod boot", () => {
   });
 });
 
+describe("a machine whose store is an image", () => {
+  const box = (...argv: string[]) => succeeds([...argv.slice(0, 2), "box", ...argv.slice(2)]);
+  const inBox = (command: string) => box("vm", "exec", "--", "sh", "-c", command);
+
+  beforeAll(async () => {
+    for (const name of ["first", "second", "later"]) writeImageShop(name);
+    await succeeds(["vm", "start", "--wait", "--name", "box", "image-first.ts"]);
+  });
+  afterAll(() => home.osmod(["vm", "stop", "--force", "box"]));
+
+  it("becomes another while it runs", async () => {
+    await box("vm", "snapshot", "first");
+    expect((await change(["switch", "image-second.ts", "--vm", "box"])).units["started"]).toContain(
+      "newsletter.service",
+    );
+    expect(
+      await inBox("cat /run/greeting; tree --version | cut -c1-4; findmnt -no FSTYPE /nix/store | tail -n 1"),
+    ).toBe("good evening\ntree\noverlay\n");
+    expect(await inBox("! echo x > /nix/store/written 2> /dev/null; systemctl --failed --no-legend")).toBe("");
+  });
+
+  it("sleeps and wakes with what it was only tested with, which is kept until then", async () => {
+    const { toplevel } = await change(["test", "image-later.ts", "--vm", "box"]);
+    await box("vm", "stop", "--sleep");
+    const collected = await succeeds(["store", "gc", "--dry-run", "--older-than", "0s"]);
+    const images = readdirSync(join(home.home, ".local/state/osmod/vms/box/saved/roots"));
+    expect(images.filter((name) => name.endsWith("-store-image"))).toHaveLength(2);
+    for (const name of images) expect(collected).not.toContain(name);
+    expect(await box("vm", "start", "--resume")).toContain("goes on");
+    expect(await inBox(`systemctl is-active market; cat ${toplevel}/init > /dev/null && echo read`)).toBe(
+      "active\nread\n",
+    );
+  });
+
+  it("goes back to what it was at a snapshot, with the store of then", async () => {
+    await box("vm", "revert", "first");
+    expect(await inBox("cat /run/greeting; systemctl is-active cellar; ls /run/osmod-store 2> /dev/null || true")).toBe(
+      "good morning\nactive\n",
+    );
+  });
+
+  it("goes to sleep as the generation that it was started as", async () => {
+    await box("vm", "stop", "--force");
+    await succeeds(["vm", "start", "--wait", "box"]);
+    const boot = await inBox("cat /run/greeting /proc/sys/kernel/random/boot_id");
+    expect(boot).toContain("good evening");
+    await box("vm", "stop", "--sleep");
+    expect(await box("vm", "start", "--resume")).toContain("goes on");
+    expect(await inBox("cat /run/greeting /proc/sys/kernel/random/boot_id")).toBe(boot);
+  });
+});
+
+/** One of the shop's files, with an image for its store. */
+function writeImageShop(name: string): void {
+  writeFileSync(
+    join(directory, `image-${name}.ts`),
+    `import { defineMachine } from "osmod";
+import machine from "./${name}.ts";
+
+export default defineMachine({ imports: [machine], config: { virtualisation: { store: { transport: "erofs" } } } });
+`,
+  );
+  home.giveAll(directory);
+}
+
+/** Run a verb that has to succeed, and get what it says. */
+async function succeeds(argv: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await home.osmod(argv, { cwd: directory });
+  if (code !== 0) throw new Error(`osmod ${argv.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
 /** second.ts with one service more. */
 function write(file: string, service: string): void {
   writeFileSync(
