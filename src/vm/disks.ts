@@ -1,5 +1,5 @@
 /**
- * Disks beside the root: empty ones for a run, and images that are there already.
+ * Disks beside the root: empty ones for a boot, and images that are there already.
  *
  * The guest finds each by its serial number, `/dev/disk/by-id/virtio-<serial>`, so one more disk gives no other disk a new name:
  *
@@ -65,7 +65,7 @@ export const emptyDiskImages = mkOption({
   ),
   default: [],
   description:
-    "Further disks, empty at every start: sizes in MiB, or sets with `size` and `driveConfig`. The guest finds the first as " +
+    "Further disks, empty at every boot: sizes in MiB, or sets with `size` and `driveConfig`. The guest finds the first as " +
     "`/dev/disk/by-id/virtio-empty0` unless it has a serial number of its own.",
   example: [512, { size: 64, driveConfig: { serial: "log" } }],
 });
@@ -84,7 +84,8 @@ export const drives = mkOption({
   ),
   default: [],
   description:
-    "Further disks whose images exist. qcow2 is recognised, everything else is taken as it is (`raw`); `driveExtraOpts.format` names another.",
+    "Further disks whose images exist. qcow2 is recognised, everything else is taken as it is (`raw`); `driveExtraOpts.format` names another. " +
+    "Machines with such disks cannot be saved with their memory, and always boot.",
   example: [{ name: "data", file: "./data.qcow2" }],
 });
 
@@ -195,7 +196,7 @@ export function driveMake({ drives: list }: MachineSpec): string {
   const made = list.flatMap(({ image, serial }) =>
     "size" in image
       ? [
-          `  message=$(qemu_img create -q -f qcow2 "${imagesFolder}/${driveImage(serial)}" ${image.size}M 2>&1) || die "the empty disk ${serial} could not be made: $message" "free some space in ${imagesFolder}"\n`,
+          `  message=$(qemu_img create -q -f qcow2 "${imagesFolder}/${driveImage(serial)}" ${image.size}M 2>&1) || die "the empty disk ${serial} could not be made: $message" "free some space in ${imagesFolder}, or end the machine that uses it"\n`,
         ]
       : [],
   );

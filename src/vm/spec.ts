@@ -125,7 +125,7 @@ export interface Tpm {
 export interface Drive {
   /** Name by which the guest finds it: `/dev/disk/by-id/virtio-<serial>`. */
   readonly serial: string;
-  /** An image that exists, or a size in MiB: an empty one for each run. */
+  /** An image that exists, or a size in MiB: an empty one for each boot. */
   readonly image: { readonly file: string } | { readonly size: number };
   /** Further settings of `-drive` and of the device, by name. */
   readonly driveOptions: Readonly<Record<string, string>>;

@@ -16,7 +16,8 @@ export const tpm = {
   enable: mkOption({
     type: t.bool,
     default: false,
-    description: "Whether the machine has a TPM 2.0, emulated by swtpm. What it keeps lies beside the root disk.",
+    description:
+      "Whether the machine has a TPM 2.0, emulated by swtpm. What it keeps lies beside the root disk. A machine that has one cannot be saved with its memory, and always boots.",
     example: true,
   }),
   package: mkOption({

@@ -10,7 +10,7 @@ const machine = defineMachine({
     networking: { hostName: "driver" },
     system: { stateVersion: "13" },
     users: { users: { root: { initialPassword: "root" }, alice: { isNormalUser: true } } },
-    virtualisation: { graphics: true },
+    virtualisation: { graphics: true, emptyDiskImages: [16] },
     systemd: {
       services: {
         hello: {
@@ -30,6 +30,8 @@ const machine = defineMachine({
     },
   }),
 });
+
+const emptyDisk = "/dev/disk/by-id/virtio-empty0";
 
 const it = test.extend<{ m: GuestMachine }>(machineFixtures({ m: machine }));
 
@@ -214,23 +216,27 @@ describe("the machine's life", () => {
     expect(await m.succeed("cat /etc/marker")).toBe("changed\n");
   });
 
-  it("goes on after a reboot, with its disk", async ({ m }) => {
-    await m.succeed("echo kept > /root/kept; cat /proc/sys/kernel/random/boot_id > /root/boot; sync");
+  it("goes on after a reboot, with its disks", async ({ m }) => {
+    await m.succeed(
+      `echo mark > ${emptyDisk}; echo kept > /root/kept; cat /proc/sys/kernel/random/boot_id > /root/boot; sync`,
+    );
     const hanging = problemOf(m.execute("sleep 1000"));
     await m.reboot();
     expect((await hanging).code).toMatch(/^guest-/);
     await m.waitForUnit("multi-user.target");
     expect(await m.succeed("cat /root/kept")).toBe("kept\n");
+    expect(await m.succeed(`head -c 5 ${emptyDisk}`)).toBe("mark\n");
     await m.fail("cmp -s /root/boot /proc/sys/kernel/random/boot_id");
   });
 
-  it("ends by a crash, and starts again", async ({ m }) => {
+  it("ends by a crash, and starts again with an empty disk that is empty", async ({ m }) => {
     await m.crash();
     expect(m.running).toBe(false);
     expect((await problemOf(m.execute("true"))).code).toBe("machine-not-running");
     await m.start();
     await m.waitForUnit("multi-user.target");
     expect(await m.succeed("cat /root/kept")).toBe("kept\n");
+    expect(await m.succeed(`head -c 5 ${emptyDisk}`)).toBe("\0".repeat(5));
   });
 
   it("ends by a shutdown", async ({ m }) => {
