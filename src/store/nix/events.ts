@@ -39,6 +39,8 @@ export class NixEvents {
   readonly errors: string[] = [];
   /** The last lines of each builder. */
   readonly logs = new Map<StorePath, string[]>();
+  /** Where each was built, if not here. */
+  readonly machines = new Map<StorePath, string>();
   /** Machines that could not be built on. */
   readonly refusals: Refusal[] = [];
   /** The last lines that are not Nix's, but of a program it runs: ssh. */
@@ -81,6 +83,8 @@ export class NixEvents {
     const drv = this.#context.byDrvPath.get(String(fields[0]));
     if (type === BUILD && drv !== undefined) {
       this.#activities.set(id, { kind: "build", drv, begun: performance.now() });
+      // A machine that tells of its own builders names none.
+      if (typeof fields[1] === "string" && fields[1] !== "") this.machines.set(drv.drvPath, fields[1]);
       if (this.#count(drv, 1) === 1) this.#context.onEvent?.({ type: "start", drv });
       return;
     }

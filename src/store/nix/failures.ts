@@ -9,15 +9,22 @@ import { timedOut } from "../embedded/limits.ts";
 import type { Derivation } from "../objects.ts";
 import type { StorePath } from "../path.ts";
 import { failed } from "./command.ts";
-import { featureMissing, type Refusal, stuck, tellsOfNeed } from "./machines.ts";
+import { distrust, featureMissing, isDistrust, type Refusal, stuck, tellsOfNeed } from "./machines.ts";
 
 /** What is known besides the messages. */
 export interface FailureContext {
   readonly byDrvPath: ReadonlyMap<StorePath, Derivation>;
   /** Last lines of each builder. */
   readonly logs: ReadonlyMap<StorePath, readonly string[]>;
+  /** Where each was built, if not here. */
+  readonly machines?: ReadonlyMap<StorePath, string>;
   /** Machines that could not be built on. */
   readonly refusals?: readonly Refusal[];
+}
+
+interface Understanding extends FailureContext {
+  /** Errors that do not say what they are about. */
+  readonly unknown: readonly string[];
 }
 
 /** A problem and the derivation that has it. */
@@ -34,15 +41,17 @@ const TIMEOUT = /building of '([^'!]+\.drv)[^']*' timed out after (\d+) seconds(
 const CONSEQUENCE = /dependenc(?:y|ies) of derivation .* failed|^(?:error: )?build of .* failed$|Reason: \d+ dependenc/;
 const ELSEWHERE = /^(?:error: )?build of '([^']+)' on '([^']+)' failed: /;
 
+/** What says by itself what it is about, or nothing new. */
+const KNOWN = [BUILDER, MISMATCH, FEATURES, TIMEOUT, CONSEQUENCE, ELSEWHERE];
+
 /** One problem for each thing that failed; at least one. */
 export function problemsOf(messages: readonly string[], context: FailureContext): [Problem, ...Problem[]] {
+  const unknown = messages.filter((text) => !KNOWN.some((known) => known.test(text)) && !tellsOfNeed(text));
   const found = new Map<string, Problem>();
-  const unknown: string[] = [];
   for (const message of messages) {
-    const known = understand(message, context);
+    const known = understand(message, { ...context, unknown });
     // Of what failed on another machine Nix tells twice, and the second time without the builder's exit code.
     if (known !== undefined) found.set(known.about, found.get(known.about) ?? known.problem);
-    else if (!CONSEQUENCE.test(message) && !tellsOfNeed(message)) unknown.push(message);
   }
   const idle = stuck(messages, context.refusals ?? [], (path) => nameOf(path, context));
   const [first, ...rest] = [...found.values(), ...idle];
@@ -50,7 +59,7 @@ export function problemsOf(messages: readonly string[], context: FailureContext)
   return [failed("nix-store --realise", (unknown.length > 0 ? unknown : messages).join("\n"))];
 }
 
-function understand(message: string, context: FailureContext): Understood | undefined {
+function understand(message: string, context: Understanding): Understood | undefined {
   const elsewhere = ELSEWHERE.exec(message);
   if (elsewhere !== null) return failedElsewhere(elsewhere, message.slice(elsewhere[0].length), context);
   const mismatch = MISMATCH.exec(message);
@@ -69,12 +78,24 @@ function understand(message: string, context: FailureContext): Understood | unde
   const builder = BUILDER.exec(message);
   if (builder === null) return undefined;
   const about = builder[1] ?? builder[3] ?? "";
+  const machine = context.machines?.get(about);
+  if (machine !== undefined && context.unknown.length > 0) return machineFailure(about, machine, context);
   return { about, problem: builderFailure(about, builder[2] ?? builder[4] ?? "failed", message, context) };
 }
 
-function failedElsewhere([, about = "", machine]: RegExpExecArray, why: string, context: FailureContext): Understood {
-  const found = understand(why, context)?.problem ?? failed(`building ${nameOf(about, context)}`, why);
+function failedElsewhere([, about = "", machine]: RegExpExecArray, why: string, context: Understanding): Understood {
+  // Here it is the builder's own end that is told of.
+  const found =
+    understand(why, { ...context, unknown: [] })?.problem ?? failed(`building ${nameOf(about, context)}`, why);
   return { about, problem: { ...found, notes: [`on ${machine}`, ...found.notes] } };
+}
+
+/** Not the builder failed, but the way to it. */
+function machineFailure(about: StorePath, machine: string, context: Understanding): Understood {
+  const lines = context.logs.get(about) ?? [];
+  if ([...context.unknown, ...lines].some(isDistrust)) return { about: machine, problem: distrust(machine) };
+  const found = failed(`building ${nameOf(about, context)} on ${machine}`, context.unknown.join("\n"));
+  return { about, problem: { ...found, notes: [...found.notes, ...lines.map((line) => `> ${line}`)] } };
 }
 
 function hashMismatch([, about = "", expected, got]: RegExpExecArray, context: FailureContext): Understood {

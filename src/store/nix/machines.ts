@@ -14,6 +14,7 @@ import { STORE_DIR, type StorePath } from "../path.ts";
 const REFUSED = /^cannot build on '([^']+)': (?:error: )?([\s\S]*)/;
 const NOBODY =
   /^Failed to find a machine for remote build!\s+derivation: (\S+)\s+required \(system, features\): \(([^,)]*),? ?([^)]*)\)/;
+const DISTRUST = /you are not privileged to build|lacks a (?:valid )?signature/;
 const STUCK = /unable to start any build/;
 
 /** A machine that Nix cannot build on. */
@@ -50,6 +51,20 @@ export function refusalOf(message: string, words: readonly string[]): Refusal | 
       fix: "Let ssh reach it as the user who builds (root, where a daemon does) without asking anything: the line in `builders` names the user, the key and the host key.",
     }),
   };
+}
+
+/** True for what a machine says that takes nothing from the user whom ssh logs in. */
+export function isDistrust(text: string): boolean {
+  return DISTRUST.test(text);
+}
+
+/** A machine builds only for others. */
+export function distrust(machine: string): Problem {
+  return problem({
+    code: "build-machine-distrusts",
+    message: `${machine} does not build for the user whom ssh logs in there`,
+    fix: "Add that user to `trusted-users` in the nix.conf of that machine, and start its nix-daemon again.",
+  });
 }
 
 /** Why no build can be started; empty when that is not what the messages say. */

@@ -77,8 +77,8 @@ async function build(
       child.once("close", resolve);
     });
     options.signal?.throwIfAborted();
-    const { logs, refusals } = events;
-    if (code !== 0) throw new ProblemError(problemsOf(events.errors, { byDrvPath, logs, refusals }));
+    const { logs, machines, refusals } = events;
+    if (code !== 0) throw new ProblemError(problemsOf(events.errors, { byDrvPath, logs, machines, refusals }));
   } finally {
     options.signal?.removeEventListener("abort", stop);
   }

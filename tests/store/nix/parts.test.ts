@@ -170,6 +170,28 @@ describe("Nix's errors", () => {
     ]);
   });
 
+  it("tell of the machine when it, and not the builder, failed", () => {
+    const lost = (words: string, log: string[] = []) => {
+      const [{ code, message, notes }] = problemsOf(
+        [`error: ${words}`, `error: builder for '${built.drvPath}' failed with exit code 1`],
+        { byDrvPath, logs: new Map([[built.drvPath, log]]), machines: new Map([[built.drvPath, "ssh://builder"]]) },
+      );
+      return { code, message, notes };
+    };
+    const distrusts = {
+      code: "build-machine-distrusts",
+      message: "ssh://builder does not build for the user whom ssh logs in there",
+    };
+    const denied = "you are not privileged to build input-addressed derivations";
+    expect(lost(denied)).toMatchObject(distrusts);
+    expect(lost("unexpected end-of-file", [`error: ${denied}`])).toMatchObject(distrusts);
+    expect(lost("unexpected end-of-file", ["half"])).toEqual({
+      code: "nix-failed",
+      message: "Nix failed (building built on ssh://builder): unexpected end-of-file",
+      notes: ["> half"],
+    });
+  });
+
   it("say what nobody can build", () => {
     const needs = (features: string) =>
       `Failed to find a machine for remote build!\nderivation: ${basename(built.drvPath)}\nrequired (system, features): (x86_64-linux, ${features})\n1 available machines:\n(systems, maxjobs, supportedFeatures, mandatoryFeatures)\n(x86_64-linux, 2, , )`;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ProblemError } from "../../../src/problems/index.ts";
 import { type BuildEvent, openNixStore, openStore, type Store, StoreScope } from "../../../src/store/index.ts";
 import { type BuilderLine, OtherMachine, sshServer } from "../../helpers/machine.ts";
-import { hasNix, runNix, TestFolder } from "../../helpers/nix.ts";
+import { hasNix, runNix, TestDaemon, TestFolder } from "../../helpers/nix.ts";
 import { allEnded } from "../../helpers/process.ts";
 import { busyboxSource, testSandbox } from "../../helpers/sandbox.ts";
 
@@ -147,6 +147,22 @@ describe.skipIf(sandbox === undefined)("Nix that builds on another machine", { t
       await wary.realise([drv], { maxJobs: 1, onEvent: (event) => events.push(event) });
       expect(events.map((event) => event.type)).toEqual(["machine-refused", "start", "done"]);
       expect(readFileSync(wary.physical(drv.path), "utf8")).toBe("built\n");
+    });
+
+    it("says that a machine does not trust the user whom ssh logs in", async () => {
+      const place = join("strangers", protocol);
+      const daemon = await TestDaemon.start(folder, "strangers", ["trusted-users = nobody"]);
+      const strange = await OtherMachine.start(folder, `strange-${protocol}`, folder.nixClient("strangers"));
+      try {
+        const env = { ...folder.nix(place, [`builders = ${strange.builder({ protocol })}`]), ...strange.client };
+        const work = openNixStore({ env }).realise([script("unwelcome", "echo > $out")], { maxJobs: 0 });
+        const { problems } = await problemOf(work);
+        expect(problems.map(({ code }) => code)).toEqual(["build-machine-distrusts"]);
+        expect(problems[0].message).toContain(`${protocol}://builder`);
+      } finally {
+        await strange.stop();
+        await daemon.stop();
+      }
     });
 
     it("stops there when asked here", async () => {
