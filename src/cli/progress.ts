@@ -23,11 +23,11 @@ export function showProgress(plan: Plan, stream: NodeJS.WriteStream = process.st
   return liveLine(total, new Set(plan.fetch.map((drv) => drv.drvPath)), stream);
 }
 
-/** Only a build's warnings: which caches, or paths of theirs, cannot be used, and why. */
+/** Only a build's warnings: which caches, paths of theirs, or machines cannot be used, and why. */
 export function showWarnings(stream: NodeJS.WriteStream = process.stderr): Progress["onEvent"] {
   const refused = new Set<string>();
   return (event) => {
-    if (event.type === "cache-refused") sayOnce(refused, event, stream);
+    if (isWarning(event)) sayOnce(refused, event, stream);
   };
 }
 
@@ -40,7 +40,7 @@ function plainLines(total: number, stream: NodeJS.WriteStream): Progress {
   return {
     onEvent: (event) => {
       if (event.type === "substitute") copied += 1;
-      if (event.type === "cache-refused") sayOnce(refused, event, stream);
+      if (isWarning(event)) sayOnce(refused, event, stream);
       if (event.type !== "done") return;
       done += 1;
       stream.write(`[${String(done).padStart(String(total).length)}/${total}] ${event.drv.name}\n`);
@@ -79,7 +79,7 @@ function liveLine(total: number, fetches: ReadonlySet<string>, stream: NodeJS.Wr
   return {
     onEvent: (event) => {
       if (event.type === "add") return;
-      if (event.type === "cache-refused") {
+      if (isWarning(event)) {
         stream.write("\r\u001b[K");
         return sayOnce(refused, event, stream);
       }
@@ -108,12 +108,14 @@ function summary(done: number, total: number, copied: number): string {
   return copied === 0 ? `${done} of ${total} done` : `${done} done and ${copied} copied from caches`;
 }
 
-/** A cache that does not answer does so for every path. */
-function sayOnce(
-  said: Set<string>,
-  { problem: { message, fix } }: Extract<BuildEvent, { type: "cache-refused" }>,
-  stream: NodeJS.WriteStream,
-): void {
+type Warning = Extract<BuildEvent, { readonly problem: unknown }>;
+
+function isWarning(event: BuildEvent): event is Warning {
+  return event.type === "cache-refused" || event.type === "machine-refused";
+}
+
+/** A cache or machine that does not answer does so for every path. */
+function sayOnce(said: Set<string>, { problem: { message, fix } }: Warning, stream: NodeJS.WriteStream): void {
   if (said.has(message)) return;
   said.add(message);
   stream.write(`warning: ${message}\n${said.size === 1 && fix !== undefined ? `  fix: ${fix}\n` : ""}`);

@@ -96,7 +96,9 @@ export type BuildEvent =
   /** A valid path was copied from a cache instead of being made here. */
   | { readonly type: "substitute"; readonly path: StorePath; readonly from: string }
   /** A cache, or one path of it, is not used; building goes on without. */
-  | { readonly type: "cache-refused"; readonly from: string; readonly problem: Problem };
+  | { readonly type: "cache-refused"; readonly from: string; readonly problem: Problem }
+  /** A machine that Nix sends builds to is not used; building goes on without. */
+  | { readonly type: "machine-refused"; readonly machine: string; readonly problem: Problem };
 
 /** How a builder gets its mount namespace: an argv prefix that ends in bubblewrap, made ready on first need. */
 export interface SandboxTool {

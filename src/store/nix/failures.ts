@@ -9,12 +9,28 @@ import { timedOut } from "../embedded/limits.ts";
 import type { Derivation } from "../objects.ts";
 import type { StorePath } from "../path.ts";
 import { failed } from "./command.ts";
+import { distrust, featureMissing, isDistrust, type Refusal, stuck, tellsOfNeed } from "./machines.ts";
 
 /** What is known besides the messages. */
 export interface FailureContext {
   readonly byDrvPath: ReadonlyMap<StorePath, Derivation>;
   /** Last lines of each builder. */
   readonly logs: ReadonlyMap<StorePath, readonly string[]>;
+  /** Where each was built, if not here. */
+  readonly machines?: ReadonlyMap<StorePath, string>;
+  /** Machines that could not be built on. */
+  readonly refusals?: readonly Refusal[];
+}
+
+interface Understanding extends FailureContext {
+  /** Errors that do not say what they are about. */
+  readonly unknown: readonly string[];
+}
+
+/** A problem and the derivation that has it. */
+interface Understood {
+  readonly about: StorePath;
+  readonly problem: Problem;
 }
 
 const BUILDER =
@@ -22,53 +38,77 @@ const BUILDER =
 const MISMATCH = /hash mismatch in fixed-output derivation '([^']+)':\s+(?:specified|wanted):\s+(\S+)\s+got:\s+(\S+)/;
 const FEATURES = /a '([^']+)' with features \{([^}]*)\} is required to build '([^']+)'/;
 const TIMEOUT = /building of '([^'!]+\.drv)[^']*' timed out after (\d+) seconds( of silence)?/;
-const CONSEQUENCE = /dependenc(?:y|ies) of derivation .* failed|^(?:error: )?build of .* failed|Reason: \d+ dependenc/;
+const CONSEQUENCE = /dependenc(?:y|ies) of derivation .* failed|^(?:error: )?build of .* failed$|Reason: \d+ dependenc/;
+const ELSEWHERE = /^(?:error: )?build of '([^']+)' on '([^']+)' failed: /;
+
+/** What says by itself what it is about, or nothing new. */
+const KNOWN = [BUILDER, MISMATCH, FEATURES, TIMEOUT, CONSEQUENCE, ELSEWHERE];
 
 /** One problem for each thing that failed; at least one. */
 export function problemsOf(messages: readonly string[], context: FailureContext): [Problem, ...Problem[]] {
+  const unknown = messages.filter((text) => !KNOWN.some((known) => known.test(text)) && !tellsOfNeed(text));
   const found = new Map<string, Problem>();
-  const unknown: string[] = [];
   for (const message of messages) {
-    const known = understand(message, context);
-    if (known !== undefined) found.set(`${known.code} ${known.message}`, known);
-    else if (!CONSEQUENCE.test(message)) unknown.push(message);
+    const known = understand(message, { ...context, unknown });
+    // Of what failed on another machine Nix tells twice, and the second time without the builder's exit code.
+    if (known !== undefined) found.set(known.about, found.get(known.about) ?? known.problem);
   }
-  const [first, ...rest] = found.values();
+  const idle = stuck(messages, context.refusals ?? [], (path) => nameOf(path, context));
+  const [first, ...rest] = [...found.values(), ...idle];
   if (first !== undefined) return [first, ...rest];
   return [failed("nix-store --realise", (unknown.length > 0 ? unknown : messages).join("\n"))];
 }
 
-function understand(message: string, context: FailureContext): Problem | undefined {
+function understand(message: string, context: Understanding): Understood | undefined {
+  const elsewhere = ELSEWHERE.exec(message);
+  if (elsewhere !== null) return failedElsewhere(elsewhere, message.slice(elsewhere[0].length), context);
   const mismatch = MISMATCH.exec(message);
-  if (mismatch !== null) {
-    const [, path = "", expected, got] = mismatch;
-    const url = context.byDrvPath.get(path)?.data.env.get("url");
-    return problem({
-      code: "hash-mismatch",
-      message: `${nameOf(path, context)} does not have the hash it must have`,
-      notes: [`expected  ${expected}`, `got       ${got}`, ...(url === undefined ? [] : [`from      ${url}`])],
-      fix: "The server, or something on the way, gave another file than the one asked for. Try another mirror; if the file was replaced on purpose, take its new hash. Nothing of it was kept.",
-    });
-  }
+  if (mismatch !== null) return hashMismatch(mismatch, context);
   const features = FEATURES.exec(message);
   if (features !== null) {
-    const [, system, named, path = ""] = features;
-    return problem({
-      code: "build-feature-missing",
-      message: `${nameOf(path, context)} needs a ${system} with ${named}, and Nix knows none`,
-      fix: "Name a machine with these features as `builders` in nix.conf, or, if this one has them, add them to its `system-features`.",
-    });
+    const [, system = "", named = "", about = ""] = features;
+    return { about, problem: featureMissing(nameOf(about, context), { system, features: named }) };
   }
   const timeout = TIMEOUT.exec(message);
   if (timeout !== null) {
-    const [, path = "", seconds, silence] = timeout;
+    const [, about = "", seconds, silence] = timeout;
     const why = silence === undefined ? "took" : "said nothing for";
-    return timedOut(nameOf(path, context), `${why} more than ${seconds} seconds`);
+    return { about, problem: timedOut(nameOf(about, context), `${why} more than ${seconds} seconds`) };
   }
   const builder = BUILDER.exec(message);
-  return builder === null
-    ? undefined
-    : builderFailure(builder[1] ?? builder[3] ?? "", builder[2] ?? builder[4] ?? "failed", message, context);
+  if (builder === null) return undefined;
+  const about = builder[1] ?? builder[3] ?? "";
+  const machine = context.machines?.get(about);
+  if (machine !== undefined && context.unknown.length > 0) return machineFailure(about, machine, context);
+  return { about, problem: builderFailure(about, builder[2] ?? builder[4] ?? "failed", message, context) };
+}
+
+function failedElsewhere([, about = "", machine]: RegExpExecArray, why: string, context: Understanding): Understood {
+  // Here it is the builder's own end that is told of.
+  const found =
+    understand(why, { ...context, unknown: [] })?.problem ?? failed(`building ${nameOf(about, context)}`, why);
+  return { about, problem: { ...found, notes: [`on ${machine}`, ...found.notes] } };
+}
+
+/** Not the builder failed, but the way to it. */
+function machineFailure(about: StorePath, machine: string, context: Understanding): Understood {
+  const lines = context.logs.get(about) ?? [];
+  if ([...context.unknown, ...lines].some(isDistrust)) return { about: machine, problem: distrust(machine) };
+  const found = failed(`building ${nameOf(about, context)} on ${machine}`, context.unknown.join("\n"));
+  return { about, problem: { ...found, notes: [...found.notes, ...lines.map((line) => `> ${line}`)] } };
+}
+
+function hashMismatch([, about = "", expected, got]: RegExpExecArray, context: FailureContext): Understood {
+  const url = context.byDrvPath.get(about)?.data.env.get("url");
+  return {
+    about,
+    problem: problem({
+      code: "hash-mismatch",
+      message: `${nameOf(about, context)} does not have the hash it must have`,
+      notes: [`expected  ${expected}`, `got       ${got}`, ...(url === undefined ? [] : [`from      ${url}`])],
+      fix: "The server, or something on the way, gave another file than the one asked for. Try another mirror; if the file was replaced on purpose, take its new hash. Nothing of it was kept.",
+    }),
+  };
 }
 
 function builderFailure(path: string, how: string, message: string, context: FailureContext): Problem {

@@ -77,7 +77,8 @@ async function build(
       child.once("close", resolve);
     });
     options.signal?.throwIfAborted();
-    if (code !== 0) throw new ProblemError(problemsOf(events.errors, { byDrvPath, logs: events.logs }));
+    const { logs, machines, refusals } = events;
+    if (code !== 0) throw new ProblemError(problemsOf(events.errors, { byDrvPath, logs, machines, refusals }));
   } finally {
     options.signal?.removeEventListener("abort", stop);
   }

@@ -1,5 +1,5 @@
 /** What is pure in the store of Nix: where it lies, and what its words mean. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ProblemError } from "../../../src/problems/index.ts";
 import { type BuildEvent, StoreScope } from "../../../src/store/index.ts";
@@ -77,6 +77,33 @@ describe("Nix's lines", () => {
     expect(seen[5]).toMatchObject({ received: 20, total: 40 });
   });
 
+  it("of a machine that tells of the same builder, too, are told once", () => {
+    const start = { action: "start", type: 105, fields: [built.drvPath, "", 1, 1] };
+    const { seen } = read([
+      { ...start, id: 1 },
+      { ...start, id: 2 },
+      { action: "result", id: 2, type: 101, fields: ["line"] },
+      { action: "stop", id: 2 },
+      { action: "stop", id: 1 },
+    ]);
+    expect(seen.map(({ type }) => type)).toEqual(["start", "log", "done"]);
+  });
+
+  it("tell of machines that do not answer, with the words of ssh", () => {
+    const { seen, events } = read([
+      "Host key verification failed.\r",
+      { action: "msg", level: 0, msg: "cannot build on 'ssh-ng://builder': error: unexpected end-of-file" },
+    ]);
+    expect(seen).toMatchObject([
+      {
+        type: "machine-refused",
+        machine: "ssh-ng://builder",
+        problem: { message: "Nix cannot build on ssh-ng://builder: Host key verification failed." },
+      },
+    ]);
+    expect(events.errors).toEqual([]);
+  });
+
   it("that are not known are passed over", () => {
     const odd = [
       "",
@@ -127,6 +154,54 @@ describe("Nix's errors", () => {
     expect(found.map(({ code, message }) => [code, message])).toEqual([
       ["builder-failed", "the builder of built failed with exit code 1"],
     ]);
+  });
+
+  it("are those of the machine that built, with what it is not known by here", () => {
+    const there = (why: string) =>
+      codes(
+        `error: build of '${built.drvPath}' on 'ssh://builder' failed: ${why}`,
+        `error: builder for '${built.drvPath}' failed with exit code 1`,
+      ).map(({ code, message, notes }) => [code, message, notes[0]]);
+    expect(there(`builder for '${built.drvPath}' failed with exit code 7`)).toEqual([
+      ["builder-failed", "the builder of built failed with exit code 7", "on ssh://builder"],
+    ]);
+    expect(there("error: the disk is full")).toEqual([
+      ["nix-failed", "Nix failed (building built): the disk is full", "on ssh://builder"],
+    ]);
+  });
+
+  it("tell of the machine when it, and not the builder, failed", () => {
+    const lost = (words: string, log: string[] = []) => {
+      const [{ code, message, notes }] = problemsOf(
+        [`error: ${words}`, `error: builder for '${built.drvPath}' failed with exit code 1`],
+        { byDrvPath, logs: new Map([[built.drvPath, log]]), machines: new Map([[built.drvPath, "ssh://builder"]]) },
+      );
+      return { code, message, notes };
+    };
+    const distrusts = {
+      code: "build-machine-distrusts",
+      message: "ssh://builder does not build for the user whom ssh logs in there",
+    };
+    const denied = "you are not privileged to build input-addressed derivations";
+    expect(lost(denied)).toMatchObject(distrusts);
+    expect(lost("unexpected end-of-file", [`error: ${denied}`])).toMatchObject(distrusts);
+    expect(lost("unexpected end-of-file", ["half"])).toEqual({
+      code: "nix-failed",
+      message: "Nix failed (building built on ssh://builder): unexpected end-of-file",
+      notes: ["> half"],
+    });
+  });
+
+  it("say what nobody can build", () => {
+    const needs = (features: string) =>
+      `Failed to find a machine for remote build!\nderivation: ${basename(built.drvPath)}\nrequired (system, features): (x86_64-linux, ${features})\n1 available machines:\n(systems, maxjobs, supportedFeatures, mandatoryFeatures)\n(x86_64-linux, 2, , )`;
+    const idle = "error: unable to start any build; remote machines may not have all required system features.";
+    expect(codes(needs("kvm, big"), idle).map(({ code, message }) => [code, message])).toEqual([
+      ["build-feature-missing", "built needs a x86_64-linux with kvm, big, and Nix knows none"],
+    ]);
+    expect(codes(needs(""), idle)[0].message).toBe("built needs a x86_64-linux, and Nix knows none");
+    // Another machine took it in the end, and something else failed.
+    expect(codes(needs("kvm"), "error: the moon is full")[0]).toMatchObject({ code: "nix-failed" });
   });
 
   it("distinguish a file that is gone from a network that fails", () => {
