@@ -8,11 +8,22 @@
  *         console.log     what the serial console showed since the last start
  *         messages.log    what the launcher and QEMU said
  *         home            where it was built; paths of the configuration count from there
+ *         args            what the last start was given beside its launcher
  *         saved/          a memory that was saved, when there is one (resume.ts, shown.ts)
  *         snapshots/      of each snapshot with a memory, what the machine was then (shown.ts)
  */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -33,6 +44,7 @@ export interface NamedVm {
   readonly console: string;
   readonly messages: string;
   readonly home: string;
+  readonly args: string;
   readonly saved: string;
   readonly snapshots: string;
 }
@@ -60,6 +72,7 @@ export function namedVm(name: string): NamedVm {
     console: at("console.log"),
     messages: at("messages.log"),
     home: at("home"),
+    args: at("args"),
     saved: at("saved"),
     snapshots: at("snapshots"),
   };
@@ -105,12 +118,19 @@ function homeOf(vm: NamedVm): string {
   }
 }
 
+/** What the last start of a named machine was given beside its launcher. */
+export function argsOf(vm: NamedVm): string[] {
+  return existsSync(vm.args) ? (JSON.parse(readFileSync(vm.args, "utf8")) as string[]) : [];
+}
+
 /** How to start in the background. */
 export interface BackgroundOptions {
   /** The launcher's store path on this host. Default: the one that is linked. */
   readonly launcher?: string;
-  /** More arguments of the launcher and of QEMU. */
+  /** More arguments of the launcher and of QEMU; those of the last start are noted. */
   readonly args?: readonly string[];
+  /** More of them, which have to do with this start alone. */
+  readonly once?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Whether the images of the last start are gone on with, or made anew. Default: new. */
   readonly images?: "new" | "kept";
@@ -132,8 +152,10 @@ export async function startInBackground(vm: NamedVm, options: BackgroundOptions 
     });
   }
   mkdirSync(vm.directory, { recursive: true, mode: 0o700 });
+  const { args = [] } = options;
+  writeFileSync(vm.args, JSON.stringify(args), { mode: 0o600 });
   const [output, messages] = [openSync(vm.console, "w", 0o600), openSync(vm.messages, "w", 0o600)];
-  const child = spawn(programOf(launcher), ["--headless", ...(options.args ?? [])], {
+  const child = spawn(programOf(launcher), ["--headless", ...args, ...(options.once ?? [])], {
     cwd: homeOf(vm),
     detached: true,
     stdio: ["ignore", output, messages],

@@ -81,8 +81,7 @@ export async function loadMemory(qmp: QmpClient, file: string): Promise<void> {
 }
 
 async function migration(qmp: QmpClient, command: "migrate" | "migrate-incoming", file: string): Promise<void> {
-  const capabilities = ["events", "x-ignore-shared"].map((capability) => ({ capability, state: true }));
-  await qmp.command("migrate-set-capabilities", { capabilities });
+  await setCapabilities(qmp, ["events", "x-ignore-shared"], true);
   const outcome = new Promise<string>((resolve) => {
     const end = qmp.onEvent(({ event, data }) => {
       const status = (data as { status?: string } | undefined)?.status;
@@ -93,8 +92,11 @@ async function migration(qmp: QmpClient, command: "migrate" | "migrate-incoming"
     void qmp.closed.then(() => resolve("closed"));
   });
   await qmp.command(command, { uri: `file:${file}` });
-  if ((await outcome) === "completed") return;
   const saving = command === "migrate";
+  const completed = (await outcome) === "completed";
+  // A snapshot that is made later has to be one for a QEMU without it.
+  if (!(completed && saving)) await setCapabilities(qmp, ["x-ignore-shared"], false).catch(() => {});
+  if (completed) return;
   const info = (await qmp.command("query-migrate").catch(() => undefined)) as { "error-desc"?: string } | undefined;
   fail({
     code: saving ? "vm-not-saved" : "vm-not-resumed",
@@ -103,6 +105,12 @@ async function migration(qmp: QmpClient, command: "migrate" | "migrate-incoming"
     fix: saving
       ? "Free some space, or stop the machine without saving it."
       : "Remove the file; the machine then boots.",
+  });
+}
+
+async function setCapabilities(qmp: QmpClient, names: readonly string[], state: boolean): Promise<void> {
+  await qmp.command("migrate-set-capabilities", {
+    capabilities: names.map((capability) => ({ capability, state })),
   });
 }
 

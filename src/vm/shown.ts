@@ -3,6 +3,7 @@
  * what it saw.
  *
  *     launcher       the launcher's store path on this host, which a switch may have made another than the next start's
+ *     args           what its start was given beside the launcher
  *     store-paths    all that it was shown of the store, as the launcher's own list
  *     store-images   the images that were added to it (store-images.ts)
  */
@@ -17,17 +18,26 @@ import { readViewEntries } from "./store-view.ts";
 export interface Shown {
   /** The launcher's store path on this host. */
   readonly launcher: string;
+  /** What the start was given. */
   readonly args: readonly string[];
+  /** What is to be given because of what it was shown. */
+  readonly once: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
 /** Keep what a running machine was started with and shown, in a directory that is made when there is none. */
-export async function keepShown(running: RunningVm, qmp: QmpClient, directory: string): Promise<void> {
+export async function keepShown(
+  running: RunningVm,
+  qmp: QmpClient,
+  directory: string,
+  args: readonly string[],
+): Promise<void> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const images = await addedImages(qmp);
   const view = join(running.runtime, "store-paths");
   const inImages = images.map((file) => `path ${storePathOf(file)}\n`);
   writeFileSync(join(directory, "launcher"), `${running.launcher}\n`);
+  writeFileSync(join(directory, "args"), JSON.stringify(args));
   writeFileSync(join(directory, "store-images"), images.map((file) => `${file}\n`).join(""));
   writeFileSync(
     join(directory, "store-paths"),
@@ -41,7 +51,8 @@ export function shownBefore(directory: string): Shown | undefined {
     const read = (name: string) => readFileSync(join(directory, name), "utf8");
     return {
       launcher: read("launcher").trimEnd(),
-      args: addedImagesArgv(read("store-images").split("\n").slice(0, -1)),
+      args: JSON.parse(read("args")) as string[],
+      once: addedImagesArgv(read("store-images").split("\n").slice(0, -1)),
       env: { OSMOD_VM_GENERATION: "own", OSMOD_MORE_STORE_PATHS: join(directory, "store-paths") },
     };
   } catch {

@@ -5,7 +5,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../problems/index.ts";
 import { agentOf } from "./guest-command.ts";
-import { launcherOf, type NamedVm, namedVms, startInBackground, stopRunning } from "./named.ts";
+import { argsOf, launcherOf, type NamedVm, namedVms, startInBackground, stopRunning } from "./named.ts";
 import { obstacleToSnapshot } from "./resumable.ts";
 import { qemuImg } from "./resume.ts";
 import { type RunningVm, specOf } from "./running.ts";
@@ -70,7 +70,7 @@ export async function snapshotVm(vm: SnapshotSubject, tag: string, keep: KeepPat
   if (named !== undefined) {
     const directory = shownAt(named, tag);
     rmSync(directory, { recursive: true, force: true });
-    await withQmp(vm.runtime, (qmp) => keepShown(vm, qmp, directory));
+    await withQmp(vm.runtime, (qmp) => keepShown(vm, qmp, directory, argsOf(named)));
     keepPaths(directory, keep);
   }
   await monitor(vm, `savevm ${tag}`);
@@ -105,13 +105,14 @@ export async function revertVm(vm: SnapshotSubject, tag: string, signal?: AbortS
   // What was kept by an osmod that noted nothing is of what the machine is now.
   const then = shownBefore(shownAt(named, tag)) ?? {
     launcher: vm.launcher,
-    args: [],
+    args: argsOf(named),
+    once: [],
     env: { OSMOD_VM_GENERATION: "own" },
   };
   await stopRunning(vm, { seconds: 0 });
   const running = await startInBackground(named, {
     ...then,
-    args: [...then.args, "-loadvm", tag],
+    once: [...then.once, "-loadvm", tag],
     ...(signal === undefined ? {} : { signal }),
   });
   await using agent = await agentOf(running, signal);

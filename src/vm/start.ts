@@ -22,7 +22,7 @@ import { GuestAgent } from "./guest-agent.ts";
 import { GUEST_SHELL } from "./guest-exec.ts";
 import { checkImages, copyImages, type ImagePlaces, imageEnvironment, imagesOf, layerImages } from "./images.ts";
 import { launcherAt, programOf } from "./launcher-path.ts";
-import { type BackgroundOptions, gone, launcherOf, type NamedVm, startInBackground } from "./named.ts";
+import { argsOf, type BackgroundOptions, gone, launcherOf, type NamedVm, startInBackground } from "./named.ts";
 import { isOutOfSpace, QmpClient } from "./qmp.ts";
 import { canResume, obstacleOf } from "./resumable.ts";
 import {
@@ -317,7 +317,9 @@ function sleeping(vm: NamedVm, options: BackgroundOptions): Memory | undefined {
   const generations = generationsOf(vm.disk).map(({ launcher }) => launcher);
   const known = generations.includes(linked) ? [linked, ...generations] : [linked];
   if (!known.includes(shown.launcher)) return undefined;
-  const file = sleepOf(vm.saved, imagesOf(specOf(shown.launcher), vm), inputsOf(shown.launcher, options));
+  const args = options.args === undefined || options.args.length === 0 ? shown.args : options.args;
+  const inputs = inputsOf(shown.launcher, { ...options, args });
+  const file = sleepOf(vm.saved, imagesOf(specOf(shown.launcher), vm), inputs);
   return file === undefined ? undefined : { ...shown, file, identity: "same" };
 }
 
@@ -334,7 +336,8 @@ async function newFromStart(vm: NamedVm, options: BackgroundOptions): Promise<Me
   copyImages(launcher, start, vm);
   return {
     launcher,
-    args: memoryFile(start.ram, spec.memory, "own", inputs),
+    args: options.args ?? [],
+    once: memoryFile(start.ram, spec.memory, "own", inputs),
     env: { OSMOD_VM_GENERATION: "own" },
     file: start.memory,
     identity: "new",
@@ -346,7 +349,8 @@ async function goOn(vm: NamedVm, memory: Memory, options: BackgroundOptions): Pr
     ...options,
     launcher: memory.launcher,
     images: "kept",
-    args: [...(options.args ?? []), ...awaitMemory, ...memory.args],
+    args: memory.args,
+    once: [...awaitMemory, ...memory.once],
     env: { ...options.env, ...memory.env },
   });
   try {
@@ -376,12 +380,13 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, keep: KeepPath
     fail({ code: "vm-not-saved", option, message: `the memory of "${vm.name}" cannot be saved: ${reason}`, fix });
   }
   checkImages(spec, running.runtime, vm);
+  const args = argsOf(vm);
   const draft = `${vm.saved}.new`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { mode: 0o700 });
   await withQmp(running.runtime, async (qmp) => {
     try {
-      await keepShown(running, qmp, draft);
+      await keepShown(running, qmp, draft, args);
       await saveMemory(qmp, join(draft, "memory"));
       rmSync(vm.saved, { recursive: true, force: true });
       renameSync(draft, vm.saved);
@@ -395,7 +400,7 @@ export async function sleepNamed(vm: NamedVm, running: RunningVm, keep: KeepPath
     await qmp.command("quit").catch(() => {});
   });
   await gone(running, 30);
-  sealSleep(vm.saved, imagesOf(spec, vm), inputsOf(launcher, {}));
+  sealSleep(vm.saved, imagesOf(spec, vm), inputsOf(launcher, { args }));
 }
 
 /** Do something over a connection of its own to QEMU. */

@@ -203,6 +203,15 @@ describe("sleep", () => {
     expect((await exec("sh", "-c", "cat /run/current-system/sw/bin/* | wc -c")).code).toBe(0);
   });
 
+  it("does not keep a machine that woke from being kept and gone back to", async () => {
+    await exec("sh", "-c", "echo woken > /run/memory");
+    expect((await osmod("vm", "snapshot", "box", "woken")).code).toBe(0);
+    await exec("sh", "-c", "echo later > /run/memory");
+    const { code, stderr } = await osmod("vm", "revert", "box", "woken");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect((await exec("cat", "/run/memory")).stdout).toBe("woken\n");
+  });
+
   it("ends with the power button, and with all its processes", async () => {
     const { stdout } = await osmod("vm", "stop", "box");
     expect(stdout).toContain("powered off");

@@ -35,11 +35,12 @@ describe("what a machine was shown", () => {
       `path ${path("c", "system")}\npath ${path("d", "system")}\nlink ${path("e", "link")} ${path("d", "system")}\n`,
     );
     const kept = join(home, "saved");
-    await keepShown(running, qmp([image]), kept);
+    await keepShown(running, qmp([image]), kept, ["-m", "512"]);
     const shown = shownBefore(kept);
     expect(shown?.launcher).toBe(launcher);
     expect(shown?.env["OSMOD_VM_GENERATION"]).toBe("own");
-    expect(shown?.args.join(" ")).toContain(image);
+    expect(shown?.args).toEqual(["-m", "512"]);
+    expect(shown?.once.join(" ")).toContain(image);
 
     const links = new Map<string, string>();
     keepPaths(kept, (link, target) => links.set(target, link));
@@ -50,7 +51,7 @@ describe("what a machine was shown", () => {
   it("needs no share", async () => {
     rmSync(join(running.runtime, "store-paths"));
     const kept = join(home, "image alone");
-    await keepShown(running, qmp([]), kept);
-    expect(shownBefore(kept)?.args).toEqual([]);
+    await keepShown(running, qmp([]), kept, []);
+    expect(shownBefore(kept)?.once).toEqual([]);
   });
 });
