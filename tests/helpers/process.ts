@@ -8,11 +8,13 @@ import { setTimeout } from "node:timers/promises";
 export async function endServer(server: ChildProcess | undefined): Promise<void> {
   if (server?.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
   const ended = once(server, "exit");
-  for (let below = descendants(server.pid); below.length > 0; below = descendants(server.pid)) {
-    below.forEach(end);
-    await setTimeout(20);
+  for (let near = childrenOf(server.pid); near.length > 0; near = childrenOf(server.pid)) {
+    const far = near.flatMap(descendants);
+    // Who is connected loses the connection first, and does not hear of what becomes of the rest.
+    await endAll(near, "SIGTERM");
+    await endAll(far, "SIGKILL");
   }
-  end(server.pid);
+  await endAll([server.pid], "SIGTERM");
   await ended;
 }
 
@@ -44,10 +46,13 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-function end(pid: number): void {
-  try {
-    process.kill(pid);
-  } catch {
-    // It has just ended.
+async function endAll(pids: readonly number[], signal: NodeJS.Signals): Promise<void> {
+  for (const pid of pids.filter(isRunning)) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has just ended.
+    }
   }
+  await allEnded(pids);
 }

@@ -11,7 +11,7 @@
 import { type Problem, problem } from "../../problems/index.ts";
 import { STORE_DIR, type StorePath } from "../path.ts";
 
-const REFUSED = /^cannot build on '([^']+)': (?:error: )?([\s\S]*)/;
+const REFUSED = /^cannot build on '([^']+)': (?:error: )?(?:cannot connect to '[^']*': )?([\s\S]*)/;
 const NOBODY =
   /^Failed to find a machine for remote build!\s+derivation: (\S+)\s+required \(system, features\): \(([^,)]*),? ?([^)]*)\)/;
 const DISTRUST = /you are not privileged to build|lacks a (?:valid )?signature/;

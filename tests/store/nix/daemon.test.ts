@@ -9,13 +9,15 @@ import { busyboxSource, testSandbox } from "../../helpers/sandbox.ts";
 const sandbox = hasNix ? await testSandbox() : undefined;
 
 describe.skipIf(sandbox === undefined)("a daemon that is shared", { timeout: 120_000 }, () => {
-  const folder = new TestFolder();
-  const tally = join(folder.path, "tally");
   const scope = new StoreScope();
+  let folder: TestFolder;
+  let tally: string;
   let daemon: TestDaemon;
   let busybox: string;
 
   beforeAll(async () => {
+    folder = new TestFolder();
+    tally = join(folder.path, "tally");
     mkdirSync(tally);
     // Builders write there, which is how a test sees from outside what was run.
     const settings = [`sandbox-paths = /tally=${tally}`, "trusted-users = nobody", "max-jobs = 4"];
@@ -24,7 +26,7 @@ describe.skipIf(sandbox === undefined)("a daemon that is shared", { timeout: 120
   });
   afterAll(async () => {
     await daemon?.stop();
-    folder.remove();
+    folder?.remove();
   });
 
   const client = () => openNixStore({ env: folder.nixClient("shared") });

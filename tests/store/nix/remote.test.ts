@@ -1,5 +1,9 @@
 /** Nix that sends builds to another machine, over a real connection of ssh, behind our interface. */
+import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ProblemError } from "../../../src/problems/index.ts";
@@ -20,12 +24,13 @@ const WRONG_KEY = `ssh-ed25519 ${Buffer.concat([
 ]).toString("base64")}`;
 
 describe.skipIf(sandbox === undefined)("Nix that builds on another machine", { timeout: 120_000 }, () => {
-  const folder = new TestFolder();
   const scope = new StoreScope();
+  let folder: TestFolder;
   let machine: OtherMachine;
   let busybox: string;
 
   beforeAll(async () => {
+    folder = new TestFolder();
     // Builders see this file on the other machine only.
     const name = join(folder.path, "name");
     writeFileSync(name, "the other machine\n");
@@ -35,7 +40,7 @@ describe.skipIf(sandbox === undefined)("Nix that builds on another machine", { t
   });
   afterAll(async () => {
     await machine?.stop();
-    folder.remove();
+    folder?.remove();
   });
 
   const environment = (name: string, line: BuilderLine = {}) => ({
@@ -98,16 +103,6 @@ describe.skipIf(sandbox === undefined)("Nix that builds on another machine", { t
       expect(runNix(env, "nix-store", "--read-log", first.drvPath)).toBe("the other machine\n");
     });
 
-    it("keeps what came back as long as its link is there", async () => {
-      const kept = script("kept", "echo kept > $out");
-      await store.realise([kept], { maxJobs: 0 });
-      const link = join(folder.path, "work", protocol);
-      store.addRoot(link, kept.path);
-      runNix(env, "nix-store", "--gc");
-      expect(readFileSync(link, "utf8")).toBe("kept\n");
-      expect(readlinkSync(link)).toBe(store.physical(kept.path));
-    });
-
     it("tells once of a builder that fails there, with its exit code and its last lines", async () => {
       const broken = script("broken", "echo the reason; exit 3");
       const { problems } = await problemOf(
@@ -122,16 +117,6 @@ describe.skipIf(sandbox === undefined)("Nix that builds on another machine", { t
         "> the other machine",
         "> the reason",
       ]);
-    });
-
-    it("says which feature no machine has", async () => {
-      const drv = script("needs-feature", "echo > $out", { requiredSystemFeatures: "sunshine" });
-      for (const maxJobs of [0, 1]) {
-        const { problems } = await problemOf(store.realise([drv], { maxJobs }));
-        expect(problems.map(({ code, message }) => [code, message])).toEqual([
-          ["build-feature-missing", "needs-feature needs a x86_64-linux with sunshine, and Nix knows none"],
-        ]);
-      }
     });
 
     it("builds on no machine that shows another host key", async () => {
@@ -182,6 +167,106 @@ describe.skipIf(sandbox === undefined)("Nix that builds on another machine", { t
       expect(processes.length).toBeGreaterThan(0);
       await allEnded(processes);
       expect(store.isValid(drv.path)).toBe(false);
+    });
+  });
+
+  describe("reached either way", () => {
+    let env: Record<string, string>;
+    let store: Store;
+
+    beforeAll(() => {
+      env = environment("here", { features: "moonlight" });
+      store = openNixStore({ env });
+    });
+
+    it("gives a second store what the machine has built for the first", async () => {
+      const low = script("low", "echo low > $out");
+      const high = script("high", `cat ${low} > $out`);
+      await store.realise([high], { maxJobs: 0 });
+      const lines: string[] = [];
+      const second = openNixStore({ env: environment("second") });
+      await second.realise([high], {
+        maxJobs: 0,
+        onEvent: (event) => {
+          if (event.type === "log") lines.push(event.line);
+        },
+      });
+      expect(lines).toEqual([]);
+      expect(readFileSync(second.physical(high.path), "utf8")).toBe("low\n");
+    });
+
+    it("keeps what came back as long as its link is there", async () => {
+      const kept = script("kept", "echo kept > $out");
+      await store.realise([kept], { maxJobs: 0 });
+      const link = join(folder.path, "work", "kept");
+      store.addRoot(link, kept.path);
+      runNix(env, "nix-store", "--gc");
+      expect(readFileSync(link, "utf8")).toBe("kept\n");
+      expect(readlinkSync(link)).toBe(store.physical(kept.path));
+    });
+
+    it("fetches there, and tells what is gone or is another file", async () => {
+      const server = createServer((request, response) =>
+        request.url === "/there" ? response.end("hello\n") : response.writeHead(404).end(),
+      );
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const hash = createHash("sha256").update("hello\n").digest("hex");
+      const fetch = (name: string, url: string, wanted: string) =>
+        scope.derivation({
+          name,
+          system: "builtin",
+          builder: "builtin:fetchurl",
+          env: { url, preferLocalBuild: "1" },
+          fixedOutput: { algo: "sha256", hash: wanted, mode: "flat" },
+        });
+      const codes = async (work: Promise<void>) => (await problemOf(work)).problems.map(({ code }) => code);
+      try {
+        const good = fetch("good", `${at}/there`, hash);
+        await store.realise([good], { maxJobs: 0 });
+        expect(readFileSync(store.physical(good.path), "utf8")).toBe("hello\n");
+        expect(machine.run("nix-store", "--query", "--hash", good.path)).toMatch(/^sha256:/);
+        const wrong = fetch(
+          "wrong",
+          `${at}/there`,
+          hash.replace(/^./, (digit) => (digit === "0" ? "1" : "0")),
+        );
+        expect(await codes(store.realise([wrong], { maxJobs: 0 }))).toEqual(["hash-mismatch"]);
+        const gone = fetch("gone", `${at}/gone`, hash);
+        expect(await codes(store.realise([gone], { maxJobs: 0 }))).toEqual(["fetch-not-found"]);
+      } finally {
+        server.close();
+      }
+    });
+
+    it("says which feature no machine has", async () => {
+      const drv = script("needs-feature", "echo > $out", { requiredSystemFeatures: "sunshine" });
+      for (const maxJobs of [0, 1]) {
+        const { problems } = await problemOf(store.realise([drv], { maxJobs }));
+        expect(problems.map(({ code, message }) => [code, message])).toEqual([
+          ["build-feature-missing", "needs-feature needs a x86_64-linux with sunshine, and Nix knows none"],
+        ]);
+      }
+    });
+
+    it("says that a machine was lost while it built", async () => {
+      const lost = await OtherMachine.start(folder, "lost", folder.nix("lost root"));
+      const env = {
+        ...folder.nix("here", [`builders = ${lost.builder()}`]),
+        ...lost.client,
+      };
+      let stopped: Promise<void> | undefined;
+      const work = openNixStore({ env }).realise([script("half", "echo begun; sleep 600; echo > $out")], {
+        maxJobs: 0,
+        onEvent: (event) => {
+          if (event.type === "log" && event.line === "begun") stopped = lost.stop();
+        },
+      });
+      const { problems } = await problemOf(work);
+      await stopped;
+      expect(problems.map(({ code }) => code)).toEqual(["nix-failed"]);
+      expect(problems[0].message).toContain("building half on ssh://builder");
+      expect(problems[0].notes).toContain("> begun");
     });
   });
 });
