@@ -82,6 +82,14 @@ describe("a machine with disks and networks, whose store is an image", () => {
     expect(readdirSync(join(home.storeRoot, "nix/store"))).not.toContain("written");
   });
 
+  it("is not changed while it runs, since nothing gets between its image and that layer", async () => {
+    describeMachine(`store: { transport: "erofs" }, writableStore: true`, "devices", `live: { text: "never\\n" }, `);
+    const { code, stderr } = await home.osmod(["test", "test-machine.ts", "--vm", "devices"], { cwd: directory });
+    expect(code).toBe(1);
+    expect(stderr).toContain("[switch-needs-live-store]");
+    expect((await guest.run("cat /etc/live")).code).not.toBe(0);
+  });
+
   it("leaves what the guest writes to the user who started it", sharesBelongToTheUser);
 
   it("is reached by the port that was free", async () => {
