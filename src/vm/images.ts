@@ -105,7 +105,7 @@ export function checkImages(spec: MachineSpec, runtime: string, places: ImagePla
   fail({
     code: "vm-not-saved",
     message: `the memory of ${spec.name} cannot be saved: it does not use the image ${missing.path}`,
-    fix: "Build the machine again and start it anew, if it was built by another version of osmod; or stop it without saving it.",
+    fix: "Build the machine again if another version of osmod built it, and start it anew; or boot it (no --resume), and stop it without saving it.",
   });
 }
 
