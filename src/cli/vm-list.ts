@@ -1,6 +1,6 @@
 /** `osmod vm list`: the virtual machines of this user, running or not. */
 import { existsSync } from "node:fs";
-import { namedVms, type RunningVm, runningVms } from "../vm/index.ts";
+import { namedVms, runningStartOf, runningVms } from "../vm/index.ts";
 import { parse } from "./arguments.ts";
 import { printJson } from "./open-store.ts";
 import type { Verb } from "./verbs.ts";
@@ -20,17 +20,17 @@ export const run: Verb = async (argv) => {
   if (parsed === undefined) return 0;
   const running = runningVms();
   const named = namedVms();
-  const isNamed = (one: RunningVm) => named.some(({ disk, name }) => one.name === name && one.disk === disk);
-  const all = [
-    ...named.map((vm) => ({ vm, now: running.find(({ name, disk }) => name === vm.name && disk === vm.disk) })),
-    ...running.filter((one) => !isNamed(one)).map((now) => ({ vm: undefined, now })),
-  ].map(({ vm, now }) => ({
-    name: vm?.name ?? now?.name ?? "",
-    state: now === undefined ? (vm !== undefined && existsSync(vm.saved) ? "asleep" : "stopped") : "running",
-    pid: now?.pid ?? null,
-    disk: now?.disk ?? vm?.disk ?? null,
-    started: now?.started.toISOString() ?? null,
-  }));
+  const starts = named.map((vm) => ({ vm, now: runningStartOf(vm, running) }));
+  const pids = new Set(starts.map(({ now }) => now?.pid));
+  const all = [...starts, ...running.filter(({ pid }) => !pids.has(pid)).map((now) => ({ vm: undefined, now }))].map(
+    ({ vm, now }) => ({
+      name: vm?.name ?? now?.name ?? "",
+      state: now === undefined ? (vm !== undefined && existsSync(vm.saved) ? "asleep" : "stopped") : "running",
+      pid: now?.pid ?? null,
+      disk: now === undefined ? (vm !== undefined && existsSync(vm.disk) ? vm.disk : null) : now.disk,
+      started: now?.started.toISOString() ?? null,
+    }),
+  );
   if (parsed.values.json) {
     printJson(all);
     return 0;

@@ -1,7 +1,7 @@
 /** `osmod vm rm`: forget a virtual machine, with its disk. */
 import { existsSync } from "node:fs";
 import { fail } from "../problems/index.ts";
-import { namedVm, removeNamed, runningVms, stopRunning } from "../vm/index.ts";
+import { namedVm, removeNamed, runningStartOf, stopRunning } from "../vm/index.ts";
 import { parse } from "./arguments.ts";
 import type { Verb } from "./verbs.ts";
 
@@ -29,7 +29,7 @@ export const run: Verb = async (argv) => {
         fix: "Look at osmod vm list.",
       });
     }
-    const running = runningVms().find((one) => one.disk === vm.disk && one.name === name);
+    const running = runningStartOf(vm);
     if (running !== undefined && !values.force) {
       fail({
         code: "vm-running",

@@ -1,6 +1,6 @@
 /** `osmod vm stop`: end a running virtual machine, gracefully if it lets us. */
 import { fail } from "../problems/index.ts";
-import { namedVms, runningVm, sleepNamed, stopRunning } from "../vm/index.ts";
+import { namedOf, runningVm, sleepNamed, stopRunning } from "../vm/index.ts";
 import { parse, wholeNumber } from "./arguments.ts";
 import { keeper } from "./open-store.ts";
 import type { Verb } from "./verbs.ts";
@@ -29,7 +29,7 @@ export const run: Verb = async (argv) => {
   if (name === undefined) fail({ code: "usage", message: "which virtual machine?", fix: syntax.usage });
   const running = runningVm(name);
   if (values.sleep) {
-    const vm = namedVms().find((one) => one.name === running.name && one.disk === running.disk);
+    const vm = namedOf(running);
     if (vm === undefined) {
       return fail({
         code: "vm-not-saved",

@@ -20,6 +20,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   writeFileSync,
@@ -90,6 +91,26 @@ export function namedVms(): NamedVm[] {
   }
 }
 
+/** The named machine that a running one is; `undefined` for one that somebody started by its launcher. */
+export function namedOf(running: RunningVm): NamedVm | undefined {
+  return namedVms().find((vm) => vm.name === running.name && isStart(running, vm));
+}
+
+/** The start of a named machine that runs now, `among` all that run. */
+export function runningStartOf(vm: NamedVm, among: readonly RunningVm[] = runningVms()): RunningVm | undefined {
+  return among.find((running) => isStart(running, vm));
+}
+
+/** Whether what runs is a start of a named machine: it has its disk or, with its root in memory, writes to its console. */
+function isStart({ disk, pid }: RunningVm, vm: NamedVm): boolean {
+  if (disk !== null) return disk === vm.disk;
+  try {
+    return readlinkSync(`/proc/${pid}/fd/1`) === realpathSync(vm.console);
+  } catch {
+    return false;
+  }
+}
+
 /** The launcher of a name on this host. Problem: `vm-unknown`. */
 export function launcherOf(vm: NamedVm): string {
   try {
@@ -143,7 +164,7 @@ export interface BackgroundOptions {
  */
 export async function startInBackground(vm: NamedVm, options: BackgroundOptions = {}): Promise<RunningVm> {
   const launcher = options.launcher ?? launcherOf(vm);
-  const other = runningVms().find(({ disk }) => disk === vm.disk);
+  const other = runningStartOf(vm);
   if (other !== undefined) {
     fail({
       code: "vm-running",

@@ -5,7 +5,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../problems/index.ts";
 import { agentOf } from "./guest-command.ts";
-import { argsOf, launcherOf, type NamedVm, namedVms, startInBackground, stopRunning } from "./named.ts";
+import { argsOf, launcherOf, type NamedVm, namedOf, startInBackground, stopRunning } from "./named.ts";
 import { obstacleToSnapshot } from "./resumable.ts";
 import { qemuImg } from "./resume.ts";
 import { type RunningVm, specOf } from "./running.ts";
@@ -150,11 +150,6 @@ async function monitor(vm: RunningVm, line: string): Promise<void> {
     message: `QEMU could not do it: ${message.replace(/^Error: /, "")}`,
     fix: "Free some space if there is none, or stop the machine and try again.",
   });
-}
-
-/** The machine of `osmod vm start` that this is. */
-function namedOf(vm: RunningVm): NamedVm | undefined {
-  return namedVms().find(({ name, disk }) => name === vm.name && disk === vm.disk);
 }
 
 /** Where it is noted what a machine was when its memory was kept. */

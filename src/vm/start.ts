@@ -296,7 +296,17 @@ export async function startNamed(
 ): Promise<Started> {
   if (options.resume === true) {
     const memory = sleeping(vm, options) ?? (await newFromStart(vm, options));
-    if (memory !== undefined) return { running: await goOn(vm, memory, options), how: "resumed" };
+    if (memory !== undefined) {
+      try {
+        return { running: await goOn(vm, memory, options), how: "resumed" };
+      } catch (error) {
+        // Copies of a saved start are nobody's disks yet: what boots from them would have that start's name among machines.
+        if (memory.identity === "new") {
+          for (const { path } of imagesOf(specOf(memory.launcher), vm)) rmSync(path, { force: true });
+        }
+        throw error;
+      }
+    }
   } else {
     rmSync(vm.saved, { recursive: true, force: true });
   }
