@@ -18,7 +18,7 @@ const RECORD_FORMAT = "osmod 1";
 export const recordFunctions = `
 disk_record() {
   record= record_at=
-  # The header and its extensions, read at once: two digits a byte.
+  # The header and its extensions, read at once: two digits a byte. Others look at $header as well.
   header=$(od -An -v -tx1 -N4096 "$1" 2> /dev/null | tr -d ' \\n')
   [ "\${header:0:16}" = 514649fb00000003 ] || return 0
   at=\${header:200:8}

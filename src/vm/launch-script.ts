@@ -417,7 +417,7 @@ if ! flock -n ${DISK_FD}; then
 fi
 ${recordCheck}if [ $diskFormat = qcow2 ]; then
   # Bytes 24 to 31 of the header are the size, big end first.
-  have=$((0x$(od -An -tx1 -j24 -N8 "$disk" | tr -d ' \\n')))
+  have=$((0x\${header:48:16}))
   if [ "$have" -lt $((disk_size * 1048576)) ]; then
     message=$(qemu_img resize -q -f qcow2 "$disk" "\${disk_size}M" 2>&1) || die "the disk image $disk could not be grown: $message" "free some space, or set virtualisation.diskSize back"
     say "grew the disk image to $disk_size MiB; its file system follows when it is mounted"
@@ -490,13 +490,16 @@ printf '%s\\n' $$ > "$runtime/launcher.pid"
 const keepStore = `
 running=$root/nix/var/osmod/running
 if [ -d "$running" ] && [ -w "$running" ]; then
-  stat=$(cat /proc/$$/stat)
+  read -r stat < /proc/$$/stat
   set_start() { shift 19; start=$1; }
   set_start \${stat##*) }
-  namespace=$(readlink /proc/self/ns/pid | tr -dc 0-9)
-  boot=$(head -c 8 /proc/sys/kernel/random/boot_id)
+  namespace=$(readlink /proc/self/ns/pid)
+  namespace=\${namespace#*\\[} namespace=\${namespace%]}
+  read -r boot < /proc/sys/kernel/random/boot_id
+  boot=\${boot%%-*}
   keeping=$running/vm.$$.$start.\${namespace:-0}.\${boot:-0}.1
-  printf '%s\\n' "\${share#"$root"}" | sed 's,^\\(/nix/store/[^/]*\\)/.*,\\1,' > "$keeping" || keeping=
+  own=\${share#"$root"}
+  printf '%s\\n' "\${own%/share/osmod}" > "$keeping" || keeping=
   # What a machine was switched to before it was put to sleep.
   [ -z "$keeping" ] || [ -z "\${OSMOD_MORE_STORE_PATHS:-}" ] || awk '{ print $2 }' "$OSMOD_MORE_STORE_PATHS" >> "$keeping"
 fi

@@ -282,11 +282,12 @@ export function passtStart(spec: MachineSpec): string {
     word("EXEC:/bin/sh ", { hole: "runtime" }, "/passt.sh,nofork"),
   ];
   return `
-other=$(printf %s "$netOptions" | sed 's/,hostfwd=[^,]*//g')
+other=
+[ -z "$netOptions" ] || other=$(printf %s "$netOptions" | sed 's/,hostfwd=[^,]*//g')
 [ -z "$other" ] || die "QEMU_NET_OPTS has a setting of QEMU's own user network, which this machine does not use: \${other#,}" "keep to hostfwd=..., or set virtualisation.qemu.networkBackend to slirp"
 uplink=$(awk '$2 == "00000000" && $8 == "00000000" && (best == "" || $7 < metric) { best = $1; metric = $7 } END { print best }' /proc/net/route)
 own=
-[ -z "$uplink" ] || own=$(ip -4 -o addr show dev "$uplink" 2> /dev/null | sed -n 's,.* inet \\([0-9.]*\\)[/ ].*,\\1,p' | head -n 1)
+[ -z "$uplink" ] || own=$(ip -4 -o addr show dev "$uplink" 2> /dev/null | { read -r _ _ _ own _; echo "\${own%%/*}"; })
 resolver=$(awk '$1 == "nameserver" && $2 ~ /^[0-9.]+$/ { print $2; exit }' /etc/resolv.conf 2> /dev/null)
 (
   set --

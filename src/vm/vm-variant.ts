@@ -27,7 +27,7 @@ import type { Tpm } from "./spec.ts";
 import { sshAccessModule } from "./ssh-access.ts";
 import { directoryCacheTimeout, listBusyDirectories, storePrefixLength, storeShare } from "./store-share.ts";
 import { tpmModules } from "./tpm.ts";
-import { buildStoreImage } from "./transports/erofs.ts";
+import { buildStoreImage, imagesRules } from "./transports/erofs.ts";
 import { needsSmb, storeMount, transportModules } from "./transports/index.ts";
 
 /** Drivers of QEMU's devices beside the store's. */
@@ -108,6 +108,9 @@ export const vmVariant = defineModule<Machine>({
           "systemd/system/nix-store.mount.d/50-stays.conf": { text: staysMounted },
           "systemd/system/nix-.ro\\x2dstore.mount.d/50-stays.conf": mkIf(() => hasLayers(config.virtualisation), {
             text: staysMounted,
+          }),
+          "udev/rules.d/60-store-images.rules": mkIf(() => config.virtualisation.store.transport === "erofs", {
+            text: imagesRules,
           }),
           "systemd/system/nix-.rw\\x2dstore.mount.d/50-stays.conf": mkIf(() => config.virtualisation.writableStore, {
             text: staysMounted,

@@ -98,9 +98,22 @@ export class FakeStore {
   }
 
   remove(): void {
-    // What a test killed may have watchers that are just tidying up.
-    rmSync(this.runtimeBase, { recursive: true, force: true, maxRetries: 40, retryDelay: 50 });
-    rmSync(this.home, { recursive: true, force: true });
+    removeWhole(this.runtimeBase);
+    removeWhole(this.home);
+  }
+}
+
+/** Remove a folder in which a launcher that was just killed, or what it started, may still make a file. */
+function removeWhole(path: string): void {
+  for (let left = 100; ; left -= 1) {
+    try {
+      // Its own retries do not look for what came meanwhile.
+      rmSync(path, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY" || left === 0) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    }
   }
 }
 

@@ -60,6 +60,11 @@ run mkfs.erofs --quiet -zlz4 -T0 --all-time -U${UUID} --all-root --hard-derefere
 
 /** The controller to which a running machine's further images are added (store-images.ts). */
 export const imagesController = "images";
+/** Its slot, which no other device is given by itself as long as there are others. */
+const IMAGES_SLOT = "1e";
+
+/** Rules of udev: the controller's driver is loaded when there is something to drive, and costs a boot nothing until then. */
+export const imagesRules = `SUBSYSTEM=="virtio", KERNELS=="0000:00:${IMAGES_SLOT}.0", ENV{MODALIAS}=""\n`;
 
 /** QEMU's arguments for the image, opened read-only, also by root, and for the controller of further ones. */
 export function erofsArgv(store: ErofsImage): Template {
@@ -70,6 +75,6 @@ export function erofsArgv(store: ErofsImage): Template {
     word("-device"),
     qemuOption("virtio-blk-pci", { drive: "store", serial: store.serial }),
     word("-device"),
-    qemuOption("virtio-scsi-pci", { id: imagesController }),
+    qemuOption("virtio-scsi-pci", { id: imagesController, addr: IMAGES_SLOT }),
   ];
 }
