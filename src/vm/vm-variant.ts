@@ -79,6 +79,12 @@ const idleUnits = [
  */
 const securityModules = "lsm=landlock,lockdown,yama,apparmor";
 
+/**
+ * What systemd says of units at a start. A line takes some milliseconds of an emulated serial port and runs over the prompt, which does not wait for
+ * services ({@link PROMPT_AHEAD}).
+ */
+const failuresOnly = "systemd.show_status=error";
+
 /** The module that makes a machine a virtual one. */
 export const vmVariant = defineModule<Machine>({
   key: "virtualisation/vm-variant",
@@ -131,7 +137,7 @@ export const vmVariant = defineModule<Machine>({
             () => [`video=${config.virtualisation.resolution.x}x${config.virtualisation.resolution.y}`],
           ),
           // The last one counts: a machine that names others has them.
-          mkBefore([securityModules]),
+          mkBefore([securityModules, failuresOnly]),
         ]),
         postBootCommands: mkIf(smb, listBusyDirectories),
         initrd: {
