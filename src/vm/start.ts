@@ -136,6 +136,8 @@ done`;
 const BESIDE_MEMORY = 256;
 /** MiB at most that an empty disk takes when a file system is made on it. */
 const FILE_SYSTEM = 64;
+/** With fewer bytes than this free, a folder is full. */
+const FULL = 2 ** 20;
 
 function roomFor({ memory, drives }: MachineSpec): number {
   const empty = drives.map(({ image }) => ("size" in image ? Math.min(image.size, FILE_SYSTEM) : 0));
@@ -143,8 +145,8 @@ function roomFor({ memory, drives }: MachineSpec): number {
 }
 
 /**
- * Boot on empty disks, wait until nothing is left to do, save the memory, and end. Problem: `vm-not-saved`, among others where there is no room, which is looked at before:
- * QEMU ends without a word when its memory's file cannot grow.
+ * Boot on empty disks, wait until nothing is left to do, save the memory, and end. Problem: `vm-not-saved`, among others where there is no room, which is looked at before, and
+ * after a failure: QEMU ends without a word when its memory's file cannot grow.
  */
 async function bootAndSave(
   options: StartVmOptions & { readonly signal?: AbortSignal },
@@ -153,8 +155,7 @@ async function bootAndSave(
 ): Promise<void> {
   const spec = specOf(inputs.launcher);
   const folder = dirname(draft.ram);
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize < roomFor(spec)) throw noRoom(spec, folder);
+  if (roomIn(folder) < roomFor(spec)) throw noRoom(spec, folder);
 
   const args = [...(options.args ?? []), ...memoryFile(draft.ram, spec.memory, "shared", inputs)];
   const vm = await startVm({ ...options, args, env: { ...options.env, ...imageEnvironment(draft, "new") } });
@@ -182,10 +183,17 @@ async function bootAndSave(
     writeFileSync(draft.console, vm.console());
   } catch (error) {
     stuck.signal.throwIfAborted();
+    if (options.signal?.aborted !== true && roomIn(folder) < FULL) throw noRoom(spec, folder);
     throw error;
   } finally {
     await vm.stop();
   }
+}
+
+/** Bytes that are free. */
+function roomIn(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 function noRoom({ name, memory }: MachineSpec, folder: string): ProblemError {

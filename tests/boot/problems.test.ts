@@ -256,6 +256,22 @@ describe("the launcher", () => {
     expect(stderr).toContain("XDG_CACHE_HOME");
   });
 
+  it("says that there was no room when it is saved and others take what there was", async () => {
+    const script = `
+      mount -t tmpfs -o size=2g none "$1"
+      { until [ -s "$1"/osmod/starts/*/ram ]; do usleep 50000; done; dd if=/dev/zero of="$1/others" bs=1M 2> /dev/null; } &
+      "$2" "$3" run machine.ts -- true; code=$?; ls -A "$1/osmod/starts"; exit $code`;
+    const small = home.makeDirectory(join(home.home, "filling cache"));
+    const { code, stdout, stderr } = await home.run(
+      home.busybox,
+      ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", small, process.execPath, home.main],
+      { cwd: directory, env: { XDG_CACHE_HOME: small, OSMOD_ACCEL: "tcg" } },
+    );
+    expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain("[vm-not-saved]");
+    expect(orphans()).toEqual([]);
+  });
+
   it("leaves the disk image intact when it is killed", async () => {
     const child = home.start(join(directory, "result/bin/run-minimal-vm"), [], {
       cwd: directory,
