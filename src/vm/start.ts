@@ -315,10 +315,11 @@ export async function startNamed(
         throw error;
       }
     }
-  } else {
-    rmSync(vm.saved, { recursive: true, force: true });
   }
-  return { running: await startInBackground(vm, options), how: "booting" };
+  const running = await startInBackground(vm, options);
+  // Its disks change from here on, and a memory that was not gone on with is none of theirs.
+  rmSync(vm.saved, { recursive: true, force: true });
+  return { running, how: "booting" };
 }
 
 /** A memory that a named machine can go on from. */
