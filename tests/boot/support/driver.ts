@@ -217,6 +217,7 @@ describe("the machine's life", () => {
   });
 
   it("goes on after a reboot, with its disks", async ({ m }) => {
+    await m.waitForFile(emptyDisk);
     await m.succeed(
       `echo mark > ${emptyDisk}; echo kept > /root/kept; cat /proc/sys/kernel/random/boot_id > /root/boot; sync`,
     );
@@ -225,6 +226,8 @@ describe("the machine's life", () => {
     expect((await hanging).code).toMatch(/^guest-/);
     await m.waitForUnit("multi-user.target");
     expect(await m.succeed("cat /root/kept")).toBe("kept\n");
+    // No unit waits for it.
+    await m.waitForFile(emptyDisk);
     expect(await m.succeed(`head -c 5 ${emptyDisk}`)).toBe("mark\n");
     await m.fail("cmp -s /root/boot /proc/sys/kernel/random/boot_id");
   });
@@ -236,6 +239,7 @@ describe("the machine's life", () => {
     await m.start();
     await m.waitForUnit("multi-user.target");
     expect(await m.succeed("cat /root/kept")).toBe("kept\n");
+    await m.waitForFile(emptyDisk);
     expect(await m.succeed(`head -c 5 ${emptyDisk}`)).toBe("\0".repeat(5));
   });
 
