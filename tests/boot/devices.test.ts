@@ -68,7 +68,7 @@ describe("a machine with disks and networks, whose store is an image", () => {
   });
 
   it("has its disks under their names, and a file system on one that was blank", async () => {
-    const names = await guest.succeed("ls -1 /dev/disk/by-id");
+    const names = await guest.succeed("udevadm settle; ls -1 /dev/disk/by-id");
     for (const name of ["data", "empty0", "log", "root", "store"]) expect(names).toContain(`virtio-${name}\n`);
     expect(await guest.succeed("head -c 9 /dev/disk/by-id/virtio-data")).toBe("raw image");
     expect(await guest.succeed("findmnt -no FSTYPE /scratch")).toBe("ext4\n");
