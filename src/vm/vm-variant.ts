@@ -80,8 +80,7 @@ const idleUnits = [
 const securityModules = "lsm=landlock,lockdown,yama,apparmor";
 
 /**
- * What systemd says of units at a start. A line takes some milliseconds of an emulated serial port and runs over the prompt, which does not wait for
- * services ({@link PROMPT_AHEAD}).
+ * What systemd says of units at a start. A line for each would run over the prompt, which does not wait for services ({@link PROMPT_AHEAD}).
  */
 const failuresOnly = "systemd.show_status=error";
 
