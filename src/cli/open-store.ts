@@ -1,24 +1,12 @@
 /** The store for verbs that need no machine, and the words and numbers they share. */
 import { findMirrors, formerSandbox } from "../packages/index.ts";
 import { fail } from "../problems/index.ts";
-import { defaultRoot, type EmbeddedStore, openNixStore, openStore, type Store } from "../store/index.ts";
+import { defaultRoot, type EmbeddedStore, openStore } from "../store/index.ts";
 
 /** Open the store; should something be built, it is isolated by what a former build unpacked. */
 export function theStore(): EmbeddedStore {
   const root = defaultRoot();
   return openStore({ root, sandbox: formerSandbox(root) });
-}
-
-/** The store of this host that a launcher lies in. */
-export function storeOf(launcher: string): Store {
-  const root = launcher.slice(0, launcher.lastIndexOf("/nix/store/"));
-  return root === "" ? openNixStore() : openStore({ root, sandbox: formerSandbox(root) });
-}
-
-/** Keeps paths of a launcher's store by links. */
-export function keeper(launcher: string): (link: string, path: string) => void {
-  const store = storeOf(launcher);
-  return (link, path) => store.addRoot(link, path);
 }
 
 /** Where else a package's file may be fetched from: the mirrors of today, which need not be those of the build. */

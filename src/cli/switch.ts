@@ -14,6 +14,7 @@ import {
   runningVms,
   type SwitchAction,
   specOf,
+  storePathOf,
   switchVm,
 } from "../vm/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
@@ -98,7 +99,7 @@ async function run(given: SwitchAction, argv: readonly string[], signal: AbortSi
     const vm = values.disk === undefined ? named(values.vm) : undefined;
     const disk = vm === undefined ? resolve(values.disk ?? "") : diskOf(vm);
     const { launcher } = generation === undefined ? generationBefore(disk) : generationOf(disk, generation);
-    const path = launcher.slice(launcher.lastIndexOf("/nix/store/"));
+    const path = storePathOf(launcher);
     return become(action, { store: openChosenStore(values.store), launcher: path, vm, disk }, values, signal);
   }
   const { store, drv, hostName } = await realised(startingAlike(values), positionals, {

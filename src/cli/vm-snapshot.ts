@@ -2,7 +2,8 @@
 import { fail } from "../problems/index.ts";
 import { dropSnapshot, namedVm, revertVm, runningVms, snapshotsOf, snapshotVm } from "../vm/index.ts";
 import { parse } from "./arguments.ts";
-import { keeper, printJson, size } from "./open-store.ts";
+import { keeper } from "./launcher-store.ts";
+import { printJson, size } from "./open-store.ts";
 import type { Verb } from "./verbs.ts";
 
 const snapshotSyntax = {

@@ -1,10 +1,19 @@
 /** `osmod vm start`: a virtual machine in the background, by its file or by its name. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { besideDisk, launcherAt, type NamedVm, namedVm, specOf, startNamed, waitForGuest } from "../vm/index.ts";
+import {
+  besideDisk,
+  launcherAt,
+  type NamedVm,
+  namedVm,
+  specOf,
+  startNamed,
+  storePathOf,
+  waitForGuest,
+} from "../vm/index.ts";
 import { parse } from "./arguments.ts";
 import { realised } from "./build.ts";
-import { storeOf } from "./open-store.ts";
+import { storeOf } from "./launcher-store.ts";
 import type { Verb } from "./verbs.ts";
 
 const syntax = {
@@ -69,7 +78,7 @@ async function prepare(
   if (!subject.includes("/") || !existsSync(subject)) return namedVm(subject);
   const launcher = launcherAt(subject);
   const vm = made(namedVm(name ?? specOf(launcher).name), process.cwd());
-  storeOf(launcher).addRoot(vm.link, launcher.slice(launcher.lastIndexOf("/nix/store/")));
+  storeOf(launcher).addRoot(vm.link, storePathOf(launcher));
   return vm;
 }
 

@@ -2,7 +2,7 @@
 import { fail } from "../problems/index.ts";
 import { namedOf, runningVm, sleepNamed, stopRunning } from "../vm/index.ts";
 import { parse, wholeNumber } from "./arguments.ts";
-import { keeper } from "./open-store.ts";
+import { keeper } from "./launcher-store.ts";
 import type { Verb } from "./verbs.ts";
 
 const syntax = {

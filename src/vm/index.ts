@@ -23,7 +23,7 @@ export {
 } from "./guest-command.ts";
 export type { ExecOptions, ExecResult } from "./guest-exec.ts";
 export { VirtualLan } from "./lan.ts";
-export { launcherAt, programOf } from "./launcher-path.ts";
+export { launcherAt, programOf, rootOf, storePathOf } from "./launcher-path.ts";
 export { importFile, type LoadedMachine, loadMachine } from "./load.ts";
 export { defineMachine, evalMachine, type Machine, machineModules, vmOf } from "./machine.ts";
 export { type MachineParts, machineSpec } from "./machine-spec.ts";
@@ -44,6 +44,7 @@ export { isOutOfSpace, QmpClient, type QmpEvent } from "./qmp.ts";
 export { canResume } from "./resumable.ts";
 export { loadMemory, qemuImg, resumeKey, saveMemory } from "./resume.ts";
 export { type RunningVm, runningVm, runningVms, specOf } from "./running.ts";
+export type { KeepPath } from "./shown.ts";
 export { dropSnapshot, revertVm, type Snapshot, snapshotsOf, snapshotVm } from "./snapshots.ts";
 export {
   type BootDisk,

@@ -1,5 +1,5 @@
 /**
- * From what a user names (`./result`, `./result/bin/run-web-vm`, a store path) to a launcher and its program.
+ * From what a user names (`./result`, `./result/bin/run-web-vm`, a store path) to a launcher, its program and its store.
  */
 import { readdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
@@ -19,6 +19,16 @@ export function launcherAt(path: string): string {
     message: `${path} is no virtual machine's launcher`,
     fix: "Build one (osmod build-vm machine.ts) and name ./result.",
   });
+}
+
+/** Where the store lies that a path of this host is in: the path is `<root>/nix/store/…`. */
+export function rootOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/nix/store/"));
+}
+
+/** The store path that a path of this host is, or is in, without the root. */
+export function storePathOf(path: string): string {
+  return path.slice(rootOf(path).length).split("/").slice(0, 4).join("/");
 }
 
 /** The program of a launcher: `<launcher>/bin/run-<host>-vm`. */

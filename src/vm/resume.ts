@@ -32,6 +32,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { fail } from "../problems/index.ts";
 import type { ImagePlaces, MachineImage } from "./images.ts";
+import { rootOf } from "./launcher-path.ts";
 import type { QmpClient } from "./qmp.ts";
 import { specOf } from "./running.ts";
 import { renderArgv } from "./template.ts";
@@ -211,9 +212,8 @@ function sweep(starts: string): void {
 
 /** Run `qemu-img` of a launcher's QEMU. Problem: `disk-image-failed`. */
 export async function qemuImg(launcher: string, args: readonly string[]): Promise<string> {
-  const root = launcher.slice(0, launcher.lastIndexOf("/nix/store/"));
   const template = treeProgram(specOf(launcher).qemu.tree, "usr/bin/qemu-img");
-  const [program = "", ...rest] = renderArgv(template, { root } as Parameters<typeof renderArgv>[1]);
+  const [program = "", ...rest] = renderArgv(template, { root: rootOf(launcher) } as Parameters<typeof renderArgv>[1]);
   try {
     return (await promisify(execFile)(program, [...rest, ...args], { maxBuffer: 2 ** 26 })).stdout;
   } catch (cause) {

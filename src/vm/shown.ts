@@ -9,6 +9,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { storePathOf } from "./launcher-path.ts";
 import type { QmpClient } from "./qmp.ts";
 import type { RunningVm } from "./running.ts";
 import { addedImages, addedImagesArgv } from "./store-images.ts";
@@ -75,9 +76,4 @@ export function keepPaths(directory: string, keep: KeepPath): void {
   for (const path of [storePathOf(shown.launcher), ...more.map((entry) => entry.path)]) {
     keep(join(directory, "roots", path.slice("/nix/store/".length)), path);
   }
-}
-
-/** The store path that a file of this host is in. */
-function storePathOf(file: string): string {
-  return /\/nix\/store\/[^/]+/.exec(file)?.[0] ?? file;
 }

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync, writeFil
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Installed } from "../helpers/installed.ts";
+import { Installed, type RunOptions } from "../helpers/installed.ts";
 
 const home = new Installed("problems");
 let directory: string;
@@ -231,13 +231,7 @@ describe("the launcher", () => {
     const script = `mount -t tmpfs -o size=64k none "$1" && cd "$1" && "$2"; code=$?; ls -A; exit $code`;
     const small = home.makeDirectory(join(home.home, "small"));
     const launcher = join(directory, "result/bin/run-minimal-vm");
-    const full = await home.run(
-      home.busybox,
-      ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", small, launcher],
-      {
-        env: { OSMOD_ACCEL: "tcg" },
-      },
-    );
+    const full = await mounting(script, [small, launcher], { env: { OSMOD_ACCEL: "tcg" } });
     expect(full.code).not.toBe(0);
     expect(full.stderr).toMatch(/no space|full/i);
     expect(full.stdout).not.toContain("qcow2\n");
@@ -246,11 +240,10 @@ describe("the launcher", () => {
   it("is not booted to be saved where there is no room for its memory", async () => {
     const script = `mount -t tmpfs -o size=64m none "$1" && "$2" "$3" run machine.ts -- true; code=$?; ls -A "$1/osmod/starts"; exit $code`;
     const small = home.makeDirectory(join(home.home, "small cache"));
-    const { code, stdout, stderr } = await home.run(
-      home.busybox,
-      ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", small, process.execPath, home.main],
-      { cwd: directory, env: { XDG_CACHE_HOME: small, OSMOD_ACCEL: "tcg" } },
-    );
+    const { code, stdout, stderr } = await mounting(script, [small, process.execPath, home.main], {
+      cwd: directory,
+      env: { XDG_CACHE_HOME: small, OSMOD_ACCEL: "tcg" },
+    });
     expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: "" });
     expect(stderr).toContain("[vm-not-saved]");
     expect(stderr).toContain("XDG_CACHE_HOME");
@@ -262,11 +255,10 @@ describe("the launcher", () => {
       { until [ -s "$1"/osmod/starts/*/ram ]; do usleep 50000; done; dd if=/dev/zero of="$1/others" bs=1M 2> /dev/null; } &
       "$2" "$3" run machine.ts -- true; code=$?; ls -A "$1/osmod/starts"; exit $code`;
     const small = home.makeDirectory(join(home.home, "filling cache"));
-    const { code, stdout, stderr } = await home.run(
-      home.busybox,
-      ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", small, process.execPath, home.main],
-      { cwd: directory, env: { XDG_CACHE_HOME: small, OSMOD_ACCEL: "tcg" } },
-    );
+    const { code, stdout, stderr } = await mounting(script, [small, process.execPath, home.main], {
+      cwd: directory,
+      env: { XDG_CACHE_HOME: small, OSMOD_ACCEL: "tcg" },
+    });
     expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: "" });
     expect(stderr).toContain("[vm-not-saved]");
     expect(orphans()).toEqual([]);
@@ -291,6 +283,12 @@ describe("the launcher", () => {
     expect(existsSync(join(directory, "minimal.qcow2"))).toBe(true);
     expect(statSync(join(directory, "minimal.qcow2")).size).toBeGreaterThan(0);
   });
+
+  /** Run a script that may mount what it likes, for itself. */
+  function mounting(script: string, args: readonly string[], options: RunOptions) {
+    const shell = ["unshare", "-r", "-m", home.busybox, "sh", "-c", script, "sh", ...args];
+    return home.run(home.busybox, shell, options);
+  }
 
   function launch(env: Readonly<Record<string, string>>) {
     return home.run(join(directory, "result/bin/run-minimal-vm"), [], { cwd: directory, env });

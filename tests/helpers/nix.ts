@@ -10,6 +10,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { ProblemError } from "../../src/problems/index.ts";
 import { endServer } from "./process.ts";
 
 /** True when a Nix is installed. */
@@ -103,4 +104,14 @@ function makeWritable(directory: string): void {
   chmodSync(directory, 0o755);
   for (const entry of readdirSync(directory, { withFileTypes: true }))
     if (entry.isDirectory()) makeWritable(join(directory, entry.name));
+}
+
+/** The problem that something ends with. */
+export async function problemOf(work: Promise<unknown>): Promise<ProblemError> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ProblemError)) throw error ?? new Error("nothing went wrong");
+  return error;
 }

@@ -4,9 +4,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ProblemError } from "../../../src/problems/index.ts";
 import { type BuildEvent, openNixStore, openStore, type Store, StoreScope } from "../../../src/store/index.ts";
-import { hasNix, runNix, TestFolder } from "../../helpers/nix.ts";
+import { hasNix, problemOf, runNix, TestFolder } from "../../helpers/nix.ts";
 import { busyboxSource, testSandbox } from "../../helpers/sandbox.ts";
 
 const sandbox = hasNix ? await testSandbox() : undefined;
@@ -177,12 +176,3 @@ describe("without a Nix", { timeout: 30_000 }, () => {
     folder.remove();
   });
 });
-
-async function problemOf(work: Promise<unknown>): Promise<ProblemError> {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof ProblemError)) throw error ?? new Error("nothing went wrong");
-  return error;
-}

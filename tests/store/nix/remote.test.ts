@@ -6,10 +6,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ProblemError } from "../../../src/problems/index.ts";
 import { type BuildEvent, openNixStore, openStore, type Store, StoreScope } from "../../../src/store/index.ts";
 import { type BuilderLine, OtherMachine, sshServer } from "../../helpers/machine.ts";
-import { hasNix, runNix, TestDaemon, TestFolder } from "../../helpers/nix.ts";
+import { hasNix, problemOf, runNix, TestDaemon, TestFolder } from "../../helpers/nix.ts";
 import { allEnded } from "../../helpers/process.ts";
 import { busyboxSource, testSandbox } from "../../helpers/sandbox.ts";
 
@@ -270,12 +269,3 @@ describe.skipIf(sandbox === undefined)("Nix that builds on another machine", { t
     });
   });
 });
-
-async function problemOf(work: Promise<unknown>): Promise<ProblemError> {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof ProblemError)) throw error ?? new Error("nothing went wrong");
-  return error;
-}
