@@ -121,7 +121,7 @@ describe("an object's digest", () => {
     expect(() => hashPath(join(place, "nothing"))).toThrow("ENOENT");
   }, 60_000);
 
-  it("is the same when the other thread reads files as well, and their references are found", async () => {
+  it("is the same of many small files, and the references that the other thread found are among it", async () => {
     const tree = smallFiles(24);
     const { hash, size } = hashNar(narOfPath(tree));
     const before = readdirSync("/proc/self/fd").length;
@@ -137,6 +137,21 @@ describe("an object's digest", () => {
     controller.abort();
     await expect(given).rejects.toThrow();
     await expect.poll(() => readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before);
+  }, 60_000);
+
+  it("has every reference, also those that lie where one part of the archive ends and the next begins", async () => {
+    const tree = join(place, "dense");
+    mkdirSync(tree);
+    writeFileSync(join(tree, "a"), Buffer.alloc(4 * 2 ** 20, 1));
+    const dense = Array.from({ length: 60_000 }, (_, i) => String(i).padStart(32, "0"));
+    writeFileSync(join(tree, "b"), dense.slice(0, 30_000).join("!"));
+    writeFileSync(join(tree, "c"), Buffer.alloc(4 * 2 ** 20, 1));
+    writeFileSync(join(tree, "d"), dense.slice(30_000).join("!"));
+    // The other thread is there from the second time on.
+    for (let i = 0; i < 4; i += 1) {
+      const { found } = await digestOf(tree, { wanted: [...dense, "z".repeat(32)] });
+      expect([...found].sort()).toEqual(dense);
+    }
   }, 60_000);
 
   it("is the same from every entry on, of a tree with all kinds of them", async () => {

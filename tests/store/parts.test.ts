@@ -8,9 +8,9 @@ import { createLayout, defaultRoot, type Layout, layoutOf } from "../../src/stor
 import { Locks } from "../../src/store/embedded/locks.ts";
 import { ownerLives, thisOwner } from "../../src/store/embedded/owner.ts";
 import { ranks } from "../../src/store/embedded/ranks.ts";
-import { ReferenceScanner } from "../../src/store/embedded/references.ts";
 import { Slots } from "../../src/store/embedded/slots.ts";
 import { BASE32_ALPHABET, type Derivation, StoreScope, sandboxArgv } from "../../src/store/index.ts";
+import { ReferenceScanner } from "../../src/store/nar/references.ts";
 
 const digits = fc.string({ unit: fc.constantFrom(...BASE32_ALPHABET.split("")), minLength: 32, maxLength: 32 });
 

@@ -1,14 +1,14 @@
 /**
  * One pass over what lies in a store: the hash and size of its archive, and which hash parts occur in it.
  *
- * Reading thousands of files takes about as long as hashing what they hold. So this thread hashes, and what is not small
- * is read ahead by another one, where there is a processor for it (nar/read-ahead.ts).
+ * Hashing takes longer than reading thousands of files and looking for hash parts in them. So this thread hashes, and the
+ * rest of what is not small is done ahead by another one, where there is a processor for it (nar/read-ahead.ts).
  */
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { Hash } from "../hash.ts";
 import { lentNarOfPath } from "../nar/disk.ts";
-import { ReferenceScanner } from "./references.ts";
+import { ReferenceScanner } from "../nar/references.ts";
 
 /** What an archive is known by. */
 export interface Digest {
@@ -38,10 +38,9 @@ export async function digestOf(place: string, options: DigestOptions): Promise<D
   const sha = createHash("sha256");
   let size = 0;
   let since = performance.now();
-  for (const chunk of lentNarOfPath(place, options.helped !== false)) {
+  for (const chunk of lentNarOfPath(place, { helped: options.helped !== false, scanner })) {
     size += chunk.length;
     sha.update(chunk);
-    scanner.push(chunk);
     options.also?.(chunk);
     if (performance.now() - since < BREATH_MS) continue;
     await setImmediate();

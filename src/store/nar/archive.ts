@@ -114,7 +114,7 @@ function* entries(out: NarBuffer, path: ByteString, position: Position): Generat
     if (out.full || !entry.isFile()) {
       yield* node(out, child, entry, position);
       if (position.over) return;
-    } else if (!out.leave(child)) {
+    } else {
       // Nearly all files fit into what is left of the buffer, and are done without another generator.
       const rest = beginFile(out, child);
       if (rest !== undefined) yield* restOfFile(out, child, rest);
@@ -125,7 +125,7 @@ function* entries(out: NarBuffer, path: ByteString, position: Position): Generat
 }
 
 /** A file's node. */
-export function* file(out: NarBuffer, path: ByteString): Generator<Uint8Array, void> {
+function* file(out: NarBuffer, path: ByteString): Generator<Uint8Array, void> {
   if (out.full) yield out.flush();
   const rest = beginFile(out, path);
   if (rest !== undefined) yield* restOfFile(out, path, rest);

@@ -13,7 +13,6 @@
  * Archives are written through a buffer that is handed out whenever it is full: small strings then cost a copy each and
  * no call into the hash.
  */
-import type { ByteString } from "./bytes.ts";
 
 /** Large enough that per-chunk costs vanish, small enough for the second-level cache. */
 export const CHUNK_SIZE = 256 * 1024;
@@ -39,13 +38,6 @@ export function newChunk(): Buffer {
   return Buffer.allocUnsafeSlow(CHUNK_SIZE);
 }
 
-/** Memory that an archive is written to, one chunk after the other. */
-export interface Lent {
-  readonly chunks: readonly Buffer[];
-  /** Asked before a file is written, whose path would lie at this place of the chunk instead: `full` for the last such one of a chunk. */
-  readonly leave?: (at: number, length: number) => false | "some" | "full";
-}
-
 /**
  * The buffer an archive is written through. What was handed out is never written again, unless the memory is lent: then
  * a chunk is good until its memory's turn comes again, and an archive of any size takes no other.
@@ -53,18 +45,15 @@ export interface Lent {
 export class NarBuffer {
   bytes: Buffer;
   readonly #lent: readonly Buffer[];
-  readonly #leave: Lent["leave"];
   #turn = 0;
   /** Where the next byte goes. */
   length = 0;
   /** Up to here it was handed out. */
   #flushed = 0;
-  /** True when the chunk is to be handed out although there is room. */
-  #due = false;
 
-  constructor({ chunks = [], leave }: Partial<Lent> = {}) {
+  /** With the memory that is lent, if any: chunks, which are written one after the other. */
+  constructor(chunks: readonly Buffer[] = []) {
     this.#lent = chunks;
-    this.#leave = leave;
     this.bytes = chunks[0] ?? newChunk();
   }
 
@@ -75,7 +64,7 @@ export class NarBuffer {
 
   /** True when a few small strings might not fit any more; then {@link flush} first. */
   get full(): boolean {
-    return this.#due || this.room < HEADROOM;
+    return this.room < HEADROOM;
   }
 
   /** Hand out what was written since the last time. */
@@ -90,17 +79,7 @@ export class NarBuffer {
       this.length = 0;
     }
     this.#flushed = this.length;
-    this.#due = false;
     return chunk;
-  }
-
-  /** Leave a file to whoever gets the chunk, by its path; true when that is done. */
-  leave(path: ByteString): boolean {
-    const left = this.#leave?.(this.length, path.length) ?? false;
-    if (left === false) return false;
-    this.length += this.bytes.write(path, this.length, "latin1");
-    this.#due = left === "full";
-    return true;
   }
 
   /** Write bytes that fit. */

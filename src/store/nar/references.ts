@@ -16,20 +16,20 @@ const NOTHING = Buffer.alloc(0);
 /** Collects which of some hash parts occur in what it is shown. */
 export class ReferenceScanner {
   readonly found = new Set<string>();
-  readonly #wanted: ReadonlySet<string>;
+  readonly wanted: ReadonlySet<string>;
   /** By the first two digits of a window: whether any wanted hash begins so. Spares nearly all string building. */
   readonly #heads = new Uint8Array(1024);
   /** The last digits of what came before, for hashes that lie across a border. */
   #tail: Buffer = NOTHING;
 
   constructor(hashes: Iterable<string>) {
-    this.#wanted = new Set(hashes);
-    for (const hash of this.#wanted) this.#heads[headOf(hash.charCodeAt(0), hash.charCodeAt(1))] = 1;
+    this.wanted = new Set(hashes);
+    for (const hash of this.wanted) this.#heads[headOf(hash.charCodeAt(0), hash.charCodeAt(1))] = 1;
   }
 
   /** Look at the next bytes. */
   push(chunk: Uint8Array): void {
-    if (this.found.size === this.#wanted.size) return;
+    if (this.found.size === this.wanted.size) return;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     if (this.#tail.length > 0) this.#scan(Buffer.concat([this.#tail, bytes.subarray(0, WINDOW - 1)]));
     this.#scan(bytes);
@@ -38,6 +38,11 @@ export class ReferenceScanner {
     while (digits < WINDOW - 1 && digits < bytes.length && isDigit(bytes[bytes.length - 1 - digits])) digits++;
     if (digits === bytes.length) this.#tail = Buffer.from(Buffer.concat([this.#tail, bytes]).subarray(1 - WINDOW));
     else this.#tail = digits === 0 ? NOTHING : Buffer.from(bytes.subarray(bytes.length - digits));
+  }
+
+  /** Take over what was found elsewhere. */
+  add(found: Iterable<string>): void {
+    for (const hash of found) this.found.add(hash);
   }
 
   #scan(bytes: Buffer): void {
@@ -55,7 +60,7 @@ export class ReferenceScanner {
       }
       if (this.#heads[headOf(bytes[at] as number, bytes[at + 1] as number)] === 1) {
         const hash = bytes.toString("latin1", at, at + WINDOW);
-        if (this.#wanted.has(hash)) this.found.add(hash);
+        if (this.wanted.has(hash)) this.found.add(hash);
       }
       at += 1;
       known = WINDOW - 1;
