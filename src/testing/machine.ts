@@ -130,7 +130,9 @@ export class GuestMachine implements AsyncDisposable {
     const resumed = disk !== undefined && !existsSync(disk);
     const own =
       disk === undefined ? this.#options : { ...this.#options, env: { ...this.#options.env, OSMOD_DISK_IMAGE: disk } };
-    const vm = resumed ? await startResumed(own, { disk, images: join(dirname(disk), "images") }) : await startVm(own);
+    const { vm, ...way } = resumed
+      ? await startResumed(own, { disk, images: join(dirname(disk), "images") })
+      : { vm: await startVm(own) };
     this.#vm = vm;
     this.#resets = 0;
     const { onConsole } = this.#options;
@@ -151,6 +153,7 @@ export class GuestMachine implements AsyncDisposable {
     try {
       this.#agent = await GuestAgent.connect(join(vm.runtime, "qga"), {
         signal: AbortSignal.any([ended.signal, late, stuck.signal]),
+        ...way,
       });
       stuck.signal.throwIfAborted();
     } catch (cause) {
@@ -167,7 +170,8 @@ export class GuestMachine implements AsyncDisposable {
       );
     }
     if (resumed) {
-      await putRight(this.agent, "new").catch(async (error: unknown) => {
+      // The agent has nothing else to do meanwhile.
+      await Promise.all([putRight(this.agent, "new"), this.agent.prepare()]).catch(async (error: unknown) => {
         await vm.stop();
         throw error;
       });

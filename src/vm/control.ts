@@ -56,7 +56,7 @@ export interface Vm extends AsyncDisposable {
 
 const POWER_OFF_SECONDS = 120;
 const STOP_SECONDS = 5;
-const POLL_MS = 25;
+const POLL_MS = 5;
 const SIGNALLED = 128;
 
 /**

@@ -12,12 +12,14 @@ import { randomInt } from "node:crypto";
 import { createConnection, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ProblemError, problem } from "../problems/index.ts";
-import { type ExecOptions, type ExecResult, ExecSlots, execInGuest } from "./guest-exec.ts";
+import { type ExecOptions, type ExecResult, ExecSlots, execInGuest, runPlainly } from "./guest-exec.ts";
 
 /** How to connect to a guest agent. */
 export interface ConnectOptions {
   /** Ends the waiting for the guest. */
   readonly signal?: AbortSignal;
+  /** @internal A connection that is there already ({@link openAgentSocket}). */
+  readonly socket?: Socket;
 }
 
 interface Reply {
@@ -84,7 +86,7 @@ export class GuestAgent implements AsyncDisposable {
    */
   static async connect(socketPath: string, options: ConnectOptions = {}): Promise<GuestAgent> {
     const { signal } = options;
-    const socket = await openSocket(socketPath, signal);
+    const socket = options.socket ?? (await openAgentSocket(socketPath, signal));
     const agent = new GuestAgent(socket);
     const abandon = () => socket.destroy();
     signal?.addEventListener("abort", abandon, { once: true });
@@ -151,6 +153,16 @@ export class GuestAgent implements AsyncDisposable {
     return execInGuest(this, command, options, this.#slots);
   }
 
+  /** @internal Run a program that is quick and says little; see {@link runPlainly}. */
+  run(words: readonly string[], stdin: string): Promise<Pick<ExecResult, "exitCode" | "stderr">> {
+    return runPlainly(this, words, stdin);
+  }
+
+  /** @internal Open what the next command will write into. */
+  prepare(): Promise<void> {
+    return this.#slots.prepare();
+  }
+
   /** The bytes of a file of the guest. Problem: `guest-agent-refused`, for example for a file that is not there. */
   async readFile(path: string): Promise<Buffer> {
     const handle = await this.open(path, "r");
@@ -184,8 +196,13 @@ export class GuestAgent implements AsyncDisposable {
 
   /** End the connection, when what commands have left in the guest is cleaned up. */
   async close(): Promise<void> {
-    await Promise.race([this.#slots.clear(), ended(this.#socket), sleep(SYNC_MS, undefined, { ref: false })]);
+    await this.tidy();
     this.#socket.destroy();
+  }
+
+  /** @internal Clean up what commands have left in the guest, as long as it answers. */
+  async tidy(): Promise<void> {
+    await Promise.race([this.#slots.clear(), ended(this.#socket), sleep(SYNC_MS, undefined, { ref: false })]);
   }
 
   /** End the connection at once, because the guest cannot answer. What was asked, and is asked from now on, fails with the reason. */
@@ -286,8 +303,11 @@ function parse(line: Buffer): Reply | undefined {
   }
 }
 
-/** Connect to a socket that may not be there yet. */
-async function openSocket(path: string, signal: AbortSignal | undefined): Promise<Socket> {
+/**
+ * The connection alone, to a socket that may not be there yet. A guest whose memory is loaded after that finds it as it was saved; the agent of
+ * one that has lost it meanwhile sleeps for a tenth of a second before it looks again.
+ */
+export async function openAgentSocket(path: string, signal?: AbortSignal): Promise<Socket> {
   for (;;) {
     signal?.throwIfAborted();
     const socket = createConnection(path);

@@ -62,7 +62,7 @@ const SMALL_INPUT = 64 * 1024;
 const FASTEST_POLL_MS = 5;
 const SLOWEST_POLL_MS = 100;
 /** The pause before a command's end is asked for again, as a part of the time that it has taken so far. */
-const POLL_PART = 0.15;
+const POLL_PART = 0.06;
 /** The same as so many times what the last such question took: an emulated guest has one processor for its answers and the command. */
 const POLL_QUESTIONS = 3;
 /** How often the agent itself is asked: nothing is written down when the shell around the command is killed. */
@@ -158,10 +158,7 @@ export async function execInGuest(
       await Promise.all([stdout.read(), stderr.read()]);
       await running.throttle(Math.max(await stdout.behind(), await stderr.behind()));
     }
-    const pause = Math.min(
-      SLOWEST_POLL_MS,
-      Math.max(FASTEST_POLL_MS, (Date.now() - began) * POLL_PART, answered * POLL_QUESTIONS),
-    );
+    const pause = pauseAfter(began, answered);
     if (!stdout.more && !stderr.more) await wait(Math.min(pause, deadline - Date.now() + 1), signal);
   }
 }
@@ -209,6 +206,14 @@ export class ExecSlots {
       stderr: new Output(this.#agent, err, `${files}.err`),
       status,
     };
+  }
+
+  /** Have one at hand for the next command. What is in the way of that is told by that one. */
+  async prepare(): Promise<void> {
+    await this.take().then(
+      (slot) => this.#free.push(slot),
+      () => {},
+    );
   }
 
   /** What is to become of a slot whose command has ended. */
@@ -391,11 +396,7 @@ class Running {
 
   async #ask(): Promise<number | undefined> {
     if (this.#over) return undefined;
-    const reply = (await this.#agent.call("guest-exec-status", { pid: this.#pid })) as {
-      exited: boolean;
-      exitcode?: number;
-      signal?: number;
-    };
+    const reply = (await this.#agent.call("guest-exec-status", { pid: this.#pid })) as Ended;
     this.#over ||= reply.exited;
     if (!reply.exited) return undefined;
     // The wrapper ends with 0 when it has written down how the command ended.
@@ -445,12 +446,43 @@ async function runQuietly(agent: Agent, path: string, arg: readonly string[]): P
   }
 }
 
-async function finished(agent: Agent, pid: number): Promise<void> {
-  for (let pause = FASTEST_POLL_MS; ; pause = Math.min(SLOWEST_POLL_MS, pause * 2)) {
+/**
+ * Run a program that is quick and says little, by the agent alone: without files to be opened, a shell around it, and a group of its own.
+ * Nothing ends it, and what it leaves running goes on. Problem: `guest-agent-refused`, for example for a program that is not there.
+ */
+export async function runPlainly(
+  agent: Agent,
+  [path = "", ...arg]: readonly string[],
+  stdin: string,
+): Promise<Pick<ExecResult, "exitCode" | "stderr">> {
+  const input = Buffer.from(stdin).toString("base64");
+  const request = { path, arg, "input-data": input, "capture-output": true };
+  const { pid } = (await agent.call("guest-exec", request)) as { pid: number };
+  const { exitcode, signal = 0, "err-data": said = "" } = await finished(agent, pid);
+  return { exitCode: exitcode ?? SIGNALLED + signal, stderr: Buffer.from(said, "base64") };
+}
+
+/** What the agent says of a process that has ended. */
+interface Ended {
+  readonly exited: boolean;
+  readonly exitcode?: number;
+  readonly signal?: number;
+  readonly "err-data"?: string;
+}
+
+async function finished(agent: Agent, pid: number): Promise<Ended> {
+  const began = Date.now();
+  for (let pause = FASTEST_POLL_MS; ; pause = pauseAfter(began)) {
     await sleep(pause);
-    const { exited } = (await agent.call("guest-exec-status", { pid })) as { exited: boolean };
-    if (exited) return;
+    const status = (await agent.call("guest-exec-status", { pid })) as Ended;
+    if (status.exited) return status;
   }
+}
+
+/** How long to wait before the end of what was begun then is asked for again; `answered`: how long the last such question took. */
+function pauseAfter(began: number, answered = 0): number {
+  const pause = Math.max(FASTEST_POLL_MS, (Date.now() - began) * POLL_PART, answered * POLL_QUESTIONS);
+  return Math.min(SLOWEST_POLL_MS, pause);
 }
 
 function refused(error: unknown): boolean {

@@ -12,13 +12,14 @@ import {
   statfsSync,
   writeFileSync,
 } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail, ProblemError, problem } from "../problems/index.ts";
 import { type StartVmOptions, startVm, type Vm } from "./control.ts";
 import { generationsOf } from "./generations.ts";
-import { GuestAgent } from "./guest-agent.ts";
+import { GuestAgent, openAgentSocket } from "./guest-agent.ts";
 import { GUEST_SHELL } from "./guest-exec.ts";
 import { checkImages, copyImages, type ImagePlaces, imageEnvironment, imagesOf, layerImages } from "./images.ts";
 import { launcherAt, programOf } from "./launcher-path.ts";
@@ -67,11 +68,12 @@ export async function startTransient(options: TransientOptions): Promise<UpVm> {
   const own = { ...options, launcher: programOf(launcher), env: { ...options.env, OSMOD_DISK_IMAGE: places.disk } };
   try {
     const resumed = options.resume !== false && canResume(specOf(launcher));
-    const vm = resumed ? await startResumed(own, places) : await startVm(own);
+    const { vm, ...way } = resumed ? await startResumed(own, places) : { vm: await startVm(own) };
     void vm.waitForExit().finally(remove);
     try {
-      const agent = await GuestAgent.connect(join(vm.runtime, "qga"), withSignal(options.signal));
-      if (resumed) await putRight(agent, "new");
+      const agent = await GuestAgent.connect(join(vm.runtime, "qga"), { ...withSignal(options.signal), ...way });
+      // The agent has nothing else to do meanwhile.
+      if (resumed) await Promise.all([putRight(agent, "new"), agent.prepare()]);
       return {
         vm,
         agent,
@@ -92,6 +94,12 @@ export async function startTransient(options: TransientOptions): Promise<UpVm> {
   }
 }
 
+/** A machine that goes on from a memory, and the connection to its guest agent. */
+export interface ResumedVm {
+  readonly vm: Vm;
+  readonly socket: Socket;
+}
+
 /**
  * Start a machine on new disks from the saved start of its kind, which is made by booting when there is none. The guest is
  * as it was then; {@link putRight} is what comes next. Problems: `vm-not-saved`, `vm-not-resumed`, and those of starting.
@@ -99,7 +107,7 @@ export async function startTransient(options: TransientOptions): Promise<UpVm> {
 export async function startResumed(
   options: StartVmOptions & { readonly signal?: AbortSignal },
   places: ImagePlaces,
-): Promise<Vm> {
+): Promise<ResumedVm> {
   const launcher = launcherAt(options.launcher);
   const inputs = inputsOf(launcher, options);
   const start = await startFor(inputs, (draft) => bootAndSave(options, draft, inputs));
@@ -109,10 +117,21 @@ export async function startResumed(
   const args = [...(options.args ?? []), ...awaitMemory, ...memoryFile(start.ram, spec.memory, "own", inputs)];
   const vm = await startVm({ ...options, env, args, consoleBefore: readFileSync(start.console, "utf8") });
   try {
-    await withQmp(vm.runtime, (qmp) => loadMemory(qmp, start.memory));
-    return vm;
+    return { vm, socket: await goOnFrom(vm.runtime, start.memory, options.signal) };
   } catch (error) {
     await vm.stop();
+    throw error;
+  }
+}
+
+/** Load a memory into a machine that waits for it, and let it go on; answers the connection to its guest agent. */
+async function goOnFrom(runtime: string, memory: string, signal: AbortSignal | undefined): Promise<Socket> {
+  const socket = await openAgentSocket(join(runtime, "qga"), signal);
+  try {
+    await withQmp(runtime, (qmp) => loadMemory(qmp, memory));
+    return socket;
+  } catch (error) {
+    socket.destroy();
     throw error;
   }
 }
@@ -174,7 +193,8 @@ async function bootAndSave(
     await waitUntilUp(agent, options.signal);
     await agent.exec([GUEST_SHELL, "sh", "-c", untilQuiet], withSignal(options.signal));
     await agent.exec("sync");
-    await agent.close();
+    // The connection stays: one that goes on finds it so (openAgentSocket).
+    await agent.tidy();
     await withQmp(vm.runtime, async (qmp) => {
       await saveMemory(qmp, draft.memory);
       await qmp.command("quit").catch(() => {});
@@ -225,7 +245,7 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
       // The shell's own program knows whole seconds only; the rest follows.
       `date -u -s @${Math.floor(now)} > /dev/null`,
       // A kernel that sees it is another machine's copy does so by itself.
-      "[ -d /sys/bus/acpi/drivers/vmgenid ] || cat > /dev/urandom",
+      "[ -d /sys/bus/acpi/drivers/vmgenid ] || { read -r seed; echo $seed > /dev/urandom; }",
       ...(identity === "new" ? newIdentity : []),
       // Leases, and whatever else takes its time, need not be waited for, and shall not be in the way of the first command.
       `(${["sleep 1", exactTime(now), ...(identity === "new" ? newHostKeys : []), ...leases].join("; ")}) > /dev/null 2>&1 < /dev/null &`,
@@ -247,8 +267,10 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
   }
 }
 
-/** What a shell says of a program that is not there. */
-const NOT_FOUND = 127;
+function isRefusal(error: unknown): error is ProblemError {
+  return error instanceof ProblemError && error.has("guest-agent-refused");
+}
+
 const STORE_TRIES = 600;
 const STORE_PAUSE_MS = 50;
 
@@ -258,13 +280,16 @@ const STORE_PAUSE_MS = 50;
  */
 async function attempt(agent: GuestAgent, script: string): Promise<string | undefined> {
   try {
-    const stdin = randomBytes(256);
-    const result = await agent.exec([GUEST_SHELL, "sh", "-c", script], { stdin });
+    const seed = `${randomBytes(256).toString("hex")}\n`;
+    const run = (shell: readonly string[]) => agent.run([...shell, "-c", script], seed);
     // A machine that was put to sleep by another version may not have it.
-    const { exitCode, stderr } = result.exitCode === NOT_FOUND ? await agent.exec(script, { stdin }) : result;
+    const { exitCode, stderr } = await run([GUEST_SHELL, "sh"]).catch((error: unknown) => {
+      if (isRefusal(error)) return run(["/bin/sh"]);
+      throw error;
+    });
     return exitCode === 0 ? undefined : stderr.toString();
   } catch (error) {
-    if (error instanceof ProblemError && error.has("guest-agent-refused")) return error.message;
+    if (isRefusal(error)) return error.message;
     throw error;
   }
 }
@@ -373,10 +398,10 @@ async function goOn(vm: NamedVm, memory: Memory, options: BackgroundOptions): Pr
     env: { ...options.env, ...memory.env },
   });
   try {
-    await withQmp(running.runtime, (qmp) => loadMemory(qmp, memory.file));
+    const socket = await goOnFrom(running.runtime, memory.file, options.signal);
     // From here on the disks change, and the memory is no longer theirs.
     rmSync(vm.saved, { recursive: true, force: true });
-    const agent = await GuestAgent.connect(join(running.runtime, "qga"), withSignal(options.signal));
+    const agent = await GuestAgent.connect(join(running.runtime, "qga"), { ...withSignal(options.signal), socket });
     await putRight(agent, memory.identity);
     await agent.close();
   } catch (error) {
