@@ -15,6 +15,7 @@ interface Arguments {
   readonly count?: number;
   readonly "buf-b64": string;
   readonly "input-data"?: string;
+  readonly "capture-output"?: boolean;
   readonly offset: number;
   readonly whence: string;
   readonly arg: readonly string[];
@@ -40,6 +41,8 @@ export class FakeAgent {
   readonly #directory: string;
   readonly #server: Server;
   readonly #children = new Map<number, ChildProcess>();
+  /** What processes said on standard error, where that was asked for. */
+  readonly #said = new Map<number, Buffer[]>();
   #peer: Socket | undefined;
   #sending = Promise.resolve();
 
@@ -170,23 +173,29 @@ export class FakeAgent {
           path,
           args.arg.map((word) => this.#inside(word)),
           {
-            stdio: ["pipe", "ignore", "ignore"],
+            stdio: ["pipe", "ignore", args["capture-output"] === true ? "pipe" : "ignore"],
             cwd: this.#directory,
           },
         );
-        child.stdin.on("error", () => {}).end(Buffer.from(args["input-data"] ?? "", "base64"));
+        child.stdin?.on("error", () => {}).end(Buffer.from(args["input-data"] ?? "", "base64"));
         const pid = child.pid ?? 0;
         child.on("error", () => {});
         if (pid === 0) throw new Error(`Failed to execute child process ${path}`);
+        const said: Buffer[] = [];
+        child.stderr?.on("data", (bytes: Buffer) => said.push(bytes));
         this.#children.set(pid, child);
+        this.#said.set(pid, said);
         return { pid };
       }
       case "guest-exec-status": {
         const child = this.#children.get(args.pid);
         if (child === undefined) throw new Error("PID does not exist");
-        if (child.exitCode === null && child.signalCode === null) return { exited: false };
+        const runs = child.exitCode === null && child.signalCode === null;
+        if (runs || child.stderr?.readableEnded === false) return { exited: false };
         this.#children.delete(args.pid);
-        return child.exitCode === null ? { exited: true, signal: 9 } : { exited: true, exitcode: child.exitCode };
+        const said = Buffer.concat(this.#said.get(args.pid) ?? []);
+        const output = said.length === 0 ? {} : { "err-data": said.toString("base64") };
+        return { exited: true, ...(child.exitCode === null ? { signal: 9 } : { exitcode: child.exitCode }), ...output };
       }
       default:
         throw new Error("not today");

@@ -1,5 +1,5 @@
 /** The guest agent's client against a server that plays QEMU and a guest whose commands run on this host. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -191,5 +191,35 @@ describe("commands", () => {
   it("that end without a word, shell and all, are noticed", async () => {
     const { exitCode } = await agent.exec("kill -KILL $PPID; exec sleep 5");
     expect(exitCode).toBe(137);
+  });
+});
+
+describe("what need not wait for files", () => {
+  beforeEach(connect);
+
+  it("is a quick program that the agent runs alone", async () => {
+    const script = 'read -r word; echo "got $word" >&2; exit 3';
+    const { exitCode, stderr } = await agent.run(["/bin/sh", "-c", script], "it\n");
+    expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 3, stderr: "got it\n" });
+    expect((await agent.run(["/bin/sh", "-c", "kill -KILL $$"], "")).exitCode).toBe(137);
+    expect((await problemOf(agent.run([join(directory, "none")], "")))?.code).toBe("guest-agent-refused");
+    expect(server.calls).not.toContain("guest-file-open");
+    expect(server.leftovers()).toEqual([]);
+  });
+
+  it("is a command whose files are open already", async () => {
+    await agent.prepare();
+    server.calls.length = 0;
+    expect((await agent.exec("echo said")).stdout.toString()).toBe("said\n");
+    expect(server.calls).not.toContain("guest-file-open");
+    await agent.close();
+    expect(server.leftovers()).toEqual([]);
+  });
+
+  it("and where they cannot be opened, the command says so", async () => {
+    rmSync(join(directory, "osmod-exec"), { recursive: true });
+    await agent.prepare();
+    expect((await problemOf(agent.exec("echo said")))?.code).toBe("guest-agent-refused");
+    mkdirSync(join(directory, "osmod-exec"));
   });
 });
