@@ -77,8 +77,6 @@ export async function saveMemory(qmp: QmpClient, file: string): Promise<void> {
 
 /** Read a memory into a machine that was started with {@link awaitMemory}, and let it go on. Problem: `vm-not-resumed`. */
 export async function loadMemory(qmp: QmpClient, file: string): Promise<void> {
-  // No switch of our networks learns where a card is; telling it would be the guest's first work.
-  await qmp.command("migrate-set-parameters", { "announce-rounds": 0 });
   await migration(qmp, "migrate-incoming", file);
   await qmp.command("cont");
 }
