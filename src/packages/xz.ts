@@ -40,13 +40,7 @@ export async function unxzHere(bytes: Uint8Array, limit: number): Promise<Uint8A
     // The decoder reuses its memory for the next chunk.
     chunks.push(Uint8Array.from(chunk));
   }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return Buffer.concat(chunks);
 }
 
 function inThread(bytes: Uint8Array, limit: number): Promise<Uint8Array | undefined> {

@@ -485,7 +485,8 @@ function pauseAfter(began: number, answered = 0): number {
   return Math.min(SLOWEST_POLL_MS, pause);
 }
 
-function refused(error: unknown): boolean {
+/** Whether the agent did not do what it was asked. */
+export function refused(error: unknown): error is ProblemError {
   return error instanceof ProblemError && error.has("guest-agent-refused");
 }
 

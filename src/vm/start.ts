@@ -20,7 +20,7 @@ import { fail, ProblemError, problem } from "../problems/index.ts";
 import { type StartVmOptions, startVm, type Vm } from "./control.ts";
 import { generationsOf } from "./generations.ts";
 import { GuestAgent, openAgentSocket } from "./guest-agent.ts";
-import { GUEST_SHELL } from "./guest-exec.ts";
+import { GUEST_SHELL, refused } from "./guest-exec.ts";
 import { checkImages, copyImages, type ImagePlaces, imageEnvironment, imagesOf, layerImages } from "./images.ts";
 import { launcherAt, programOf } from "./launcher-path.ts";
 import { argsOf, type BackgroundOptions, gone, launcherOf, type NamedVm, startInBackground } from "./named.ts";
@@ -267,10 +267,6 @@ export async function putRight(agent: GuestAgent, identity: "same" | "new"): Pro
   }
 }
 
-function isRefusal(error: unknown): error is ProblemError {
-  return error instanceof ProblemError && error.has("guest-agent-refused");
-}
-
 const STORE_TRIES = 600;
 const STORE_PAUSE_MS = 50;
 
@@ -284,12 +280,12 @@ async function attempt(agent: GuestAgent, script: string): Promise<string | unde
     const run = (shell: readonly string[]) => agent.run([...shell, "-c", script], seed);
     // A machine that was put to sleep by another version may not have it.
     const { exitCode, stderr } = await run([GUEST_SHELL, "sh"]).catch((error: unknown) => {
-      if (isRefusal(error)) return run(["/bin/sh"]);
+      if (refused(error)) return run(["/bin/sh"]);
       throw error;
     });
     return exitCode === 0 ? undefined : stderr.toString();
   } catch (error) {
-    if (isRefusal(error)) return error.message;
+    if (refused(error)) return error.message;
     throw error;
   }
 }
