@@ -82,7 +82,7 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
     maxSilentTime: values["max-silent-time"],
   };
   if (values["dry-run"]) {
-    const { store, drv } = await evaluated(goal.attribute, positionals, given);
+    const { store, drv } = await evaluated(goal.attribute, positionals, given, false);
     const plan = await store.planWithCaches([drv], { signal, onEvent: showWarnings() });
     phase("plan");
     printPlan(plan, values.json);
@@ -138,10 +138,11 @@ async function evaluated(
   attribute: Attribute,
   positionals: readonly string[],
   { signal, store: choice }: BuildOptions,
+  builds: boolean,
 ): Promise<Built> {
   const { value, store, lockFile } = await evaluateMachine(
     positionals,
-    { signal, store: choice },
+    { signal, store: choice, builds },
     ({ evaluation: { config } }) => {
       const { hostName } = config.networking;
       const { useBootLoader } = config.virtualisation;
@@ -159,7 +160,7 @@ export async function realised(
   positionals: readonly string[],
   options: BuildOptions,
 ): Promise<Built> {
-  const built = await evaluated(attribute, positionals, options);
+  const built = await evaluated(attribute, positionals, options, true);
   await realise({ ...built, drvs: [built.drv] }, options);
   return built;
 }

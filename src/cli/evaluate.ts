@@ -6,10 +6,18 @@
  * must do nothing but read.
  */
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Evaluation } from "../lib/index.ts";
-import { hostSandbox, type PackageSet, type WithPackagesResult, withPackages } from "../packages/index.ts";
-import { defaultRoot, openNixStore, openStore, type Store } from "../store/index.ts";
+import {
+  hostSandbox,
+  type Mirrors,
+  type PackageSet,
+  type PackageSource,
+  type WithPackagesResult,
+  withPackages,
+} from "../packages/index.ts";
+import { defaultRoot, openNixStore, openStore, type SandboxTool, type Store } from "../store/index.ts";
 import { evalMachine, LOCK_NAME, loadMachine, type Machine, vmOf } from "../vm/index.ts";
 import { chosenStore, type StoreKind } from "./store-choice.ts";
 import { phase } from "./timing.ts";
@@ -23,6 +31,8 @@ export interface EvaluateOptions {
   readonly update?: boolean;
   /** What `--store` said. */
   readonly store?: string | undefined;
+  /** What is evaluated will be built: the sandbox is made ready meanwhile, where it would be the first in its store. */
+  readonly builds?: boolean;
 }
 
 /** What a verb gets. */
@@ -54,31 +64,59 @@ export async function evaluateMachine<T>(
   take: (subject: Subject) => T,
 ): Promise<Evaluated<T>> {
   const { path, rest } = positionalsOf(positionals);
-  const { store: choice, ...how } = options;
+  const { store: choice, builds = false, ...how } = options;
   const kind = chosenStore(choice);
   phase("start");
-  const { file, module } = await loadMachine(path);
-  phase("load machine");
-  const lockFile = join(dirname(file), LOCK_NAME);
-  const result = await withPackages({ lockFile, onProgress: say, ...how }, (pkgs) => {
-    const evaluation = evalMachine(module, { pkgs });
-    return take({ evaluation, rest, pkgs, vm: () => vmOf(evaluation) });
-  });
-  const locked = Object.keys(result.lock?.packages ?? {}).length;
-  if (result.lockChanged) say(`locked ${locked} packages in ${lockFile}`);
-  phase("evaluate");
-  const { value, pkgs, lockChanged } = result;
-  return { value, pkgs, lockFile, lockChanged, locked, store: storeWith(kind, result) };
+  const lockFile = join(dirname(resolve(path)), LOCK_NAME);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  // Where there is no lock, the archive's index comes in while the file is compiled. A file that cannot be loaded ends that.
+  const loading = loadMachine(path);
+  loading.catch(() => stop.abort());
+  const onProgress = (line: string): void => void loading.then(() => say(line)).catch(() => {});
+  let sandbox: SandboxTool | undefined;
+  let unpacking: Promise<void> | undefined;
+  const onSource = (source: PackageSource, mirrors: Mirrors): void => {
+    const root = defaultRoot();
+    if (!builds || kind === "nix" || existsSync(join(root, "nix/store"))) return;
+    unpacking = new Promise((onUnpacking) => {
+      sandbox = hostSandbox({ root, source, mirrors, onProgress, signal, onUnpacking });
+      // What goes wrong is told when a builder needs it.
+      sandbox.prepare().catch(() => {});
+    });
+  };
+  try {
+    const result = await withPackages({ ...how, lockFile, onProgress, onSource, signal }, async (pkgs) => {
+      const { module } = await loading;
+      phase("load machine");
+      // A fast network has it at once, and then another process has work while this one evaluates; a slow one is not waited for.
+      if (unpacking !== undefined) await Promise.race([unpacking, setTimeout(FETCHED_WITHIN_MS)]);
+      const evaluation = evalMachine(module, { pkgs });
+      return take({ evaluation, rest, pkgs, vm: () => vmOf(evaluation) });
+    });
+    const locked = Object.keys(result.lock?.packages ?? {}).length;
+    if (result.lockChanged) say(`locked ${locked} packages in ${lockFile}`);
+    phase("evaluate");
+    const { value, pkgs, lockChanged } = result;
+    return { value, pkgs, lockFile, lockChanged, locked, store: storeWith(kind, result, sandbox) };
+  } catch (error) {
+    stop.abort();
+    await loading;
+    throw error;
+  }
 }
+
+const FETCHED_WITHIN_MS = 200;
 
 /** The store that builds: Nix's, or the embedded one, whose builders are isolated by the bubblewrap that the lock pins. */
 export function storeWith(
   kind: StoreKind,
   { source, mirrors }: Pick<WithPackagesResult<unknown>, "source" | "mirrors">,
+  sandbox?: SandboxTool,
 ): Store {
   if (kind === "nix") return openNixStore();
   const root = defaultRoot();
-  return openStore({ root, sandbox: hostSandbox({ root, source, mirrors, onProgress: say }) });
+  return openStore({ root, sandbox: sandbox ?? hostSandbox({ root, source, mirrors, onProgress: say }) });
 }
 
 /** Tell how it goes. */

@@ -1,14 +1,16 @@
 /**
  * What has to be there before anything can be built: a busybox for every builder, and a bubblewrap to run builders in.
  *
- * Both are packages of the lock like any other, but nothing could build their trees yet. Their files are fetched and
- * unpacked in this process. busybox becomes a source of the store, known by the hash of its tree; bubblewrap and its
- * libraries become a directory beside the store, named by the hash of what is in it, and run by their own loader, so
- * that a host needs neither the libraries nor their version.
+ * Both are packages of the lock like any other, but nothing could build their trees yet. busybox is unpacked in this process and
+ * becomes a source of the store, known by the hash of its tree. It unpacks bubblewrap and its libraries, which become a directory
+ * beside the store, named by the hash of the files they are from, and are run by their own loader, so that a host needs neither the
+ * libraries nor their version.
  */
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { fail } from "../problems/index.ts";
 import { hashNar, narOfTree, type SandboxTool, syncTree, type Tree, toSri, writeTree } from "../store/index.ts";
 import { readDeb } from "./deb.ts";
@@ -17,7 +19,7 @@ import type { Bootstrap } from "./lock.ts";
 import { type Mirrors, requireMirror } from "./mirror.ts";
 import type { PackageRecord } from "./record.ts";
 import { BUSYBOX, type PackageSource } from "./source.ts";
-import { overlayTrees, treeAt } from "./tar.ts";
+import { treeAt } from "./tar.ts";
 
 /** The package whose program isolates builders. */
 export const BUBBLEWRAP = "bubblewrap";
@@ -25,13 +27,17 @@ export const BUBBLEWRAP = "bubblewrap";
 /** Look up what the bootstrap needs, so that it becomes part of the lock. */
 export function bootstrapRecords(source: PackageSource): {
   readonly busybox: PackageRecord;
+  readonly unpacker: readonly PackageRecord[] | undefined;
   readonly sandbox: readonly PackageRecord[];
 } {
   return {
     busybox: source.find(BUSYBOX),
+    unpacker: source.unpacker(),
     sandbox: source.resolve([BUBBLEWRAP]).packages.map((entry) => entry.record),
   };
 }
+
+const busyboxes = new Map<string, Promise<Tree>>();
 
 /** Fetch busybox to learn the hash that its tree will be known by. */
 export async function pinBusybox(
@@ -44,9 +50,20 @@ export async function pinBusybox(
   return { version, sha256, narHash: toSri(hashNar(narOfTree(tree)).hash) };
 }
 
-/** The tree of the busybox source: `bin/busybox` and nothing else. */
-export async function busyboxTree(record: PackageRecord, mirrors: Mirrors, signal?: AbortSignal): Promise<Tree> {
-  const tree = await fetchTree(record, mirrors, signal);
+/** The tree of the busybox source: `bin/busybox` and nothing else. It is fetched once, whoever asks. */
+export function busyboxTree(record: PackageRecord, mirrors: Mirrors, signal?: AbortSignal): Promise<Tree> {
+  let tree = busyboxes.get(record.sha256);
+  if (tree === undefined) {
+    tree = fetchBusybox(record, mirrors, signal);
+    busyboxes.set(record.sha256, tree);
+    // A failed download may succeed next time.
+    tree.catch(() => busyboxes.delete(record.sha256));
+  }
+  return tree;
+}
+
+async function fetchBusybox(record: PackageRecord, mirrors: Mirrors, signal?: AbortSignal): Promise<Tree> {
+  const tree = await readDeb(await fetchFile(record, mirrors, signal), record.filename);
   const program = treeAt(tree, "usr/bin/busybox") ?? treeAt(tree, "bin/busybox");
   if (program?.type !== "regular") {
     fail({
@@ -69,6 +86,9 @@ export interface HostSandboxOptions {
   readonly source: PackageSource;
   readonly mirrors: Mirrors;
   readonly onProgress?: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** Called when everything is fetched and another process unpacks it. */
+  readonly onUnpacking?: () => void;
 }
 
 /** The bubblewrap of the lock, unpacked on first need below `<root>/nix/var/osmod/bootstrap`. */
@@ -115,52 +135,69 @@ function programAt(place: string): readonly string[] {
 }
 
 async function prepareSandbox(options: HostSandboxOptions): Promise<readonly string[]> {
-  const { sandbox } = bootstrapRecords(options.source);
+  const { busybox, sandbox } = bootstrapRecords(options.source);
   const key = createHash("sha256");
   for (const record of sandbox) key.update(`${record.sha256}\n`);
   const parent = join(options.root, BOOTSTRAP);
   const place = join(parent, key.digest("hex").slice(0, 32));
-  if (!existsSync(place)) {
-    options.onProgress?.(`fetching ${BUBBLEWRAP} and its libraries`);
-    const trees = await Promise.all(sandbox.map((record) => fetchTree(record, options.mirrors)));
-    const tree = pick(overlayTrees(trees), ["usr/bin/bwrap", "usr/lib", "usr/lib64"]);
-    mkdirSync(parent, { recursive: true });
-    const temporary = `${place}.${process.pid}`;
-    rmSync(temporary, { recursive: true, force: true });
-    writeTree(tree, temporary);
+  if (existsSync(place)) return programAt(place);
+  options.onProgress?.(`fetching ${BUBBLEWRAP} and its libraries`);
+  mkdirSync(parent, { recursive: true });
+  const work = mkdtempSync(`${place}.`);
+  try {
+    const { mirrors, signal } = options;
+    const tree = busyboxTree(busybox, mirrors, signal);
+    const files = await Promise.all(sandbox.map((record) => fetchFile(record, mirrors, signal)));
+    writeTree(await tree, join(work, "busybox"));
+    for (const [i, bytes] of files.entries()) writeFileSync(join(work, `${i}.deb`), bytes);
+    const unpacked = run(join(work, "busybox/bin/busybox"), ["sh", "-ec", UNPACK], { cwd: work, env: {} });
+    options.onUnpacking?.();
+    await unpacked.catch(notUnpacked);
     // It has no hash to be checked by later, and is small: it is on the disk before it has its name.
-    syncTree(temporary);
-    publish(temporary, place);
+    syncTree(join(work, "sandbox"));
+    publish(join(work, "sandbox"), place);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
   }
   return programAt(place);
 }
 
-/** Of two processes that make the same directory one is first; the other's is the same and goes away. */
+const run = promisify(execFile);
+
+/** Of all that the packages have, the program and what the loader finds for it. */
+const UNPACK = `
+for deb in *.deb; do dpkg-deb -x "$deb" tree; done
+mkdir -p sandbox/usr/bin sandbox/usr/lib64 sandbox/usr/lib/x86_64-linux-gnu
+mv tree/usr/bin/bwrap sandbox/usr/bin
+for file in tree/usr/lib/x86_64-linux-gnu/*.so* tree/lib/x86_64-linux-gnu/*.so*; do
+  [ ! -e "$file" ] || mv "$file" sandbox/usr/lib/x86_64-linux-gnu
+done
+ln -s ../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 sandbox/usr/lib64
+`;
+
+function notUnpacked(error: unknown): never {
+  const said = (error as { stderr?: unknown }).stderr;
+  fail(
+    {
+      code: "sandbox-unavailable",
+      message: `${BUBBLEWRAP}, which isolates builders, cannot be unpacked`,
+      notes: [String(said || error).trim()],
+      fix: "The store's root must be on a file system that has room and lets programs run (no `noexec`); OSMOD_STORE_ROOT names another one.",
+    },
+    error,
+  );
+}
+
+/** Of two processes that make the same directory one is first; the other's is the same. */
 function publish(temporary: string, place: string): void {
   try {
     renameSync(temporary, place);
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
     if (!existsSync(place)) throw error;
   }
 }
 
-/** The parts of a tree at some paths, at those paths. */
-function pick(tree: Tree, paths: readonly string[]): Tree {
-  const picked = paths.flatMap((path) => {
-    const part = treeAt(tree, path);
-    if (part === undefined) return [];
-    return [
-      path
-        .split("/")
-        .reduceRight<Tree>((inner, name) => ({ type: "directory", entries: new Map([[name, inner]]) }), part),
-    ];
-  });
-  return overlayTrees(picked);
-}
-
-async function fetchTree(record: PackageRecord, mirrors: Mirrors, signal?: AbortSignal): Promise<Tree> {
+function fetchFile(record: PackageRecord, mirrors: Mirrors, signal?: AbortSignal): Promise<Uint8Array> {
   const url = `${requireMirror(mirrors, record.archive)}/${record.filename}`;
-  const bytes = await download(url, { expected: record, ...(signal === undefined ? {} : { signal }) });
-  return readDeb(bytes, record.filename);
+  return download(url, { expected: record, ...(signal === undefined ? {} : { signal }) });
 }

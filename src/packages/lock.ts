@@ -19,6 +19,8 @@ export interface Bootstrap {
     /** Of the tree with `bin/busybox`, as SRI. */
     readonly narHash: string;
   };
+  /** Names of the packages whose xz unpacks all others. A lock from before there was one has none, and keeps its paths. */
+  readonly unpacker?: readonly string[];
 }
 
 /** A lock. */
@@ -59,13 +61,18 @@ export function formatLock(lock: Lock): string {
       const { name: _, ...record } = lock.packages[name]!;
       return `    ${JSON.stringify(name)}: ${JSON.stringify(ordered(record, RECORD_KEYS))}`;
     });
+  const { busybox, unpacker } = lock.bootstrap;
+  const bootstrap = [
+    `    "busybox": ${JSON.stringify(ordered(busybox, ["version", "sha256", "narHash"]))}`,
+    ...(unpacker === undefined ? [] : [`    "unpacker": ${JSON.stringify(unpacker)}`]),
+  ];
   return `{
   "version": 1,
   "suites": [
 ${suites.join(",\n")}
   ],
   "bootstrap": {
-    "busybox": ${JSON.stringify(ordered(lock.bootstrap.busybox, ["version", "sha256", "narHash"]))}
+${bootstrap.join(",\n")}
   },
   "packages": {
 ${packages.join(",\n")}
@@ -103,11 +110,14 @@ export function parseLock(text: string, file: string): Lock {
   if (!Array.isArray(suites) || !suites.every(isSuite)) {
     malformed(file, "has no proper list of suites", lineOf(text, "suites"));
   }
-  const busybox = isObject(data.bootstrap) ? data.bootstrap.busybox : undefined;
+  const { busybox, unpacker } = isObject(data.bootstrap) ? data.bootstrap : {};
   if (!isObject(busybox) || !isBusybox(busybox)) {
     malformed(file, "does not say what busybox is", lineOf(text, "bootstrap"));
   }
-  return { version: 1, suites, bootstrap: { busybox }, packages };
+  if (unpacker !== undefined && !isUnpacker(unpacker)) {
+    malformed(file, "has an unpacker that is no list of package names", lineOf(text, "unpacker"));
+  }
+  return { version: 1, suites, bootstrap: { busybox, ...(unpacker === undefined ? {} : { unpacker }) }, packages };
 }
 
 const SUITE_KEYS = ["archive", "suite", "version", "date", "sha256"] as const;
@@ -170,6 +180,10 @@ function isBusybox(value: { readonly [key: string]: unknown }): value is Bootstr
     HEX.test(String(value.sha256)) &&
     /^sha256-[A-Za-z0-9+/]{43}=$/.test(String(value.narHash))
   );
+}
+
+function isUnpacker(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === "string" && PACKAGE_NAME.test(name));
 }
 
 function isObject(value: unknown): value is { readonly [key: string]: unknown } {

@@ -156,10 +156,11 @@ set --
 while read -r package; do set -- "$@" "$package"; done <"$packagesPath"
 mkdir -p /build/none usr/bin usr/sbin usr/lib usr/lib64
 [ $# -gt 0 ] || set -- /build/none
+find "$@" PRUNED ! -type d -print | sed 's,^/nix/store/[^/]*/,,' | sort | uniq -d >/build/shared &
+survey=$!
 find "$@" PRUNED -type d -print |
   sed -e '\\,^/build,d' -e 's,^/nix/store/[^/]*,.,' -e 's,^\\./\\(bin\\|sbin\\|lib\\|lib64\\)\\(/\\|$\\),./usr/\\1\\2,' |
   sort -u | tr '\\n' '\\0' | xargs -0 mkdir -p .
-find "$@" PRUNED ! -type d -print | sed 's,^/nix/store/[^/]*/,,' | sort | uniq -d >/build/shared
 
 # copy <directory> <target> <directories that have a copy of their own> <excluded>
 copy() {
@@ -181,6 +182,7 @@ copy() {
 
 /** Files that several packages have: the last one's, put there anew in case a symlink was in the way. */
 const SHARED = `
+wait $survey
 while IFS= read -r file; do
   winner=
   while read -r package; do

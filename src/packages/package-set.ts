@@ -13,7 +13,7 @@ import { PACKAGE_NAME, type PackageRecord } from "./record.ts";
 import type { Resolution } from "./resolver.ts";
 import { BUSYBOX, type PackageSource } from "./source.ts";
 import type { Builders, ClosureOptions, Package, PackageSet } from "./types.ts";
-import { fetchPackage, unpackPackage } from "./unpack.ts";
+import { fetchPackage, unpackPackage, unpackXz } from "./unpack.ts";
 
 /** What {@link createPackageSet} needs. */
 export interface PackageSetOptions {
@@ -38,9 +38,13 @@ export function createPackageSet(options: PackageSetOptions): PackageSet {
       return busybox;
     },
   };
-  const unpacked = memoized(
-    (record: PackageRecord): Derivation => unpackPackage(tools, record, fetchPackage(tools, record, mirrors)),
-  );
+  const fetched = (record: PackageRecord): Derivation => fetchPackage(tools, record, mirrors);
+  let unpacker: { readonly xz: Derivation | undefined } | undefined;
+  const unpacked = memoized((record: PackageRecord): Derivation => {
+    unpacker ??= { xz: xzOf(source.unpacker()?.map(fetched)) };
+    return unpackPackage(tools, record, fetched(record), unpacker.xz);
+  });
+  const xzOf = (files: readonly Derivation[] | undefined) => (files === undefined ? undefined : unpackXz(tools, files));
   const resolve = (roots: readonly Package[], how: ClosureOptions = {}): Resolution =>
     source.resolve(
       roots.map((root) => root.name),

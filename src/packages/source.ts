@@ -19,6 +19,8 @@ export interface PackageSource {
   resolve(roots: readonly string[], options?: ResolveOptions): Resolution;
   /** The pinned busybox; what is not pinned yet has to be fetched once. */
   requireBusybox(): Bootstrap["busybox"];
+  /** The packages whose xz unpacks the others: those that the lock names, or the archive's; undefined where there are none. */
+  unpacker(): readonly PackageRecord[] | undefined;
   /** The suites behind it. */
   readonly suites: readonly SuiteInfo[];
   /** Every package that was looked up or came out of a resolution, by name. */
@@ -64,14 +66,16 @@ export function openPackageSource(input: PackageSourceInput): PackageSource {
     }
   };
 
+  const find = (name: string): PackageRecord =>
+    answer(name, () => {
+      // Resolving the name without its dependencies gives virtual names and problems the same treatment everywhere.
+      const record = universe.find(name) ?? resolve(universe, [name]).packages.at(-1)!.record;
+      used.set(record.name, record);
+      return record;
+    });
+
   return {
-    find: (name) =>
-      answer(name, () => {
-        // Resolving the name without its dependencies gives virtual names and problems the same treatment everywhere.
-        const record = universe.find(name) ?? resolve(universe, [name]).packages.at(-1)!.record;
-        used.set(record.name, record);
-        return record;
-      }),
+    find,
     resolve: (roots, options) =>
       answer([...roots].sort().join(", "), () => {
         const resolution = resolve(universe, roots, options);
@@ -79,6 +83,11 @@ export function openPackageSource(input: PackageSourceInput): PackageSource {
         return resolution;
       }),
     requireBusybox: () => answer(BUSYBOX, () => input.busybox ?? pinnedBusybox(lock) ?? fail(notPinned)),
+    unpacker: () => {
+      const names = lock === undefined ? UNPACKER : lock.bootstrap.unpacker;
+      if (lock === undefined && !UNPACKER.every((name) => universe.find(name) !== undefined)) return undefined;
+      return names?.map(find);
+    },
     suites: index?.suites ?? lock?.suites ?? [],
     used,
     missing,
@@ -96,6 +105,9 @@ export function pinnedBusybox(lock: Lock | undefined): Bootstrap["busybox"] | un
   const busybox = lock?.bootstrap.busybox;
   return busybox !== undefined && lock?.packages[BUSYBOX]?.sha256 === busybox.sha256 ? busybox : undefined;
 }
+
+/** xz and the libraries it is linked with. */
+const UNPACKER: readonly string[] = ["libc6", "liblzma5", "xz-utils"];
 
 /** The package that has the static busybox. */
 export const BUSYBOX = "busybox-static";

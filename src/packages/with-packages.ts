@@ -12,7 +12,7 @@ import { fail } from "../problems/index.ts";
 import { defaultRoot } from "../store/index.ts";
 import { type ArchiveIndex, type ReadArchiveOptions, readArchive } from "./archive.ts";
 import { bootstrapRecords, pinBusybox } from "./bootstrap.ts";
-import { formatLock, type Lock, readLock, writeLock } from "./lock.ts";
+import { type Bootstrap, formatLock, type Lock, readLock, writeLock } from "./lock.ts";
 import { findMirrors, type Mirrors } from "./mirror.ts";
 import { createPackageSet } from "./package-set.ts";
 import type { PackageRecord } from "./record.ts";
@@ -34,6 +34,8 @@ export interface WithPackagesOptions {
   /** Only look: the lock is not written, and the archive is asked only when the evaluation needs a package. Default: no. */
   readonly readOnly?: boolean;
   readonly onProgress?: (line: string) => void;
+  /** Told where packages will be found before anything is evaluated, so that what every build needs is made ready meanwhile. */
+  readonly onSource?: (source: PackageSource, mirrors: Mirrors) => void;
   readonly signal?: AbortSignal;
   /** For archives other than Debian's own; see {@link readArchive}. */
   readonly archive?: Pick<ReadArchiveOptions, "keyring" | "now" | "allowExpired">;
@@ -67,6 +69,7 @@ export async function withPackages<T>(
     let value: T | undefined;
     try {
       if (options.readOnly !== true) bootstrapRecords(source);
+      options.onSource?.(source, mirrors);
       value = await evaluate(pkgs);
     } catch (error) {
       failure = { error };
@@ -83,18 +86,20 @@ export async function withPackages<T>(
 
   const index = await readIndex(options, mirrors, lock);
   const kept = options.update === true ? undefined : lock;
-  const { busybox: record } = bootstrapRecords(openPackageSource({ lock: kept, index }));
+  const found = openPackageSource({ lock: kept, index });
+  const { busybox: record } = bootstrapRecords(found);
+  options.onSource?.(found, mirrors);
   const known = pinnedBusybox(lock);
   const busybox = known?.sha256 === record.sha256 ? known : await pinBusybox(record, mirrors, options.signal);
 
   const source = openPackageSource({ lock: kept, index, busybox });
   const pkgs = createPackageSet({ source, mirrors });
-  bootstrapRecords(source);
+  const { unpacker } = bootstrapRecords(source);
   const value = await evaluate(pkgs);
 
   const packages: { [name: string]: PackageRecord } = { ...kept?.packages };
   for (const [name, used] of source.used) packages[name] = used;
-  const grown: Lock = { version: 1, suites: index.suites, bootstrap: { busybox }, packages };
+  const grown: Lock = { version: 1, suites: index.suites, bootstrap: { busybox, ...named(unpacker) }, packages };
   const differs = lock === undefined || formatLock(lock) !== formatLock(grown);
   const lockChanged = differs && options.readOnly !== true;
   if (lockChanged) await writeLock(options.lockFile, grown);
@@ -107,6 +112,10 @@ export function updateLock<T>(
   evaluate: (pkgs: PackageSet) => T | Promise<T>,
 ): Promise<WithPackagesResult<T>> {
   return withPackages({ ...options, update: true }, evaluate);
+}
+
+function named(unpacker: readonly PackageRecord[] | undefined): Pick<Bootstrap, "unpacker"> {
+  return unpacker === undefined ? {} : { unpacker: unpacker.map((record) => record.name) };
 }
 
 function readIndex(options: WithPackagesOptions, mirrors: Mirrors, lock: Lock | undefined): Promise<ArchiveIndex> {

@@ -2,29 +2,19 @@
  * Decompression in this process, for the few files that are needed before any builder can run.
  */
 import { promisify } from "node:util";
-import { Worker } from "node:worker_threads";
 import { gunzip } from "node:zlib";
 import { fail } from "../problems/index.ts";
 
 const gunzipAsync = promisify(gunzip);
 
-/**
- * Unpack `.xz` bytes. What is large is unpacked in another thread: this one has files to fetch meanwhile. Run from TypeScript
- * sources there is none, a thread is started from a file that Node can run.
- */
+/** Unpack `.xz` bytes. The decoder is a small WebAssembly module, imported on first use. */
 export async function unxz(bytes: Uint8Array, name: string, limit: number): Promise<Uint8Array> {
-  const here = bytes.length < LARGE || !import.meta.url.endsWith(".js");
-  const unpacked = await (here ? unxzHere(bytes, limit) : inThread(bytes, limit)).catch((error: unknown) =>
-    damaged(name, error),
-  );
+  const unpacked = await decoded(bytes, limit).catch((error: unknown) => damaged(name, error));
   return unpacked ?? damaged(name, new Error(`it holds more than ${limit} bytes`));
 }
 
-/** From here on, unpacking takes longer than a thread's start. */
-const LARGE = 500_000;
-
-/** The unpacked bytes, undefined for more than `limit`. The decoder is a small WebAssembly module, imported on first use. @internal */
-export async function unxzHere(bytes: Uint8Array, limit: number): Promise<Uint8Array | undefined> {
+/** The unpacked bytes, undefined for more than `limit`. */
+async function decoded(bytes: Uint8Array, limit: number): Promise<Uint8Array | undefined> {
   const { XzReadableStream } = (await import("xz-decompress")).default;
   const compressed = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -41,15 +31,6 @@ export async function unxzHere(bytes: Uint8Array, limit: number): Promise<Uint8A
     chunks.push(Uint8Array.from(chunk));
   }
   return Buffer.concat(chunks);
-}
-
-function inThread(bytes: Uint8Array, limit: number): Promise<Uint8Array | undefined> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./xz-thread.js", import.meta.url), { workerData: { bytes, limit } });
-    worker.once("message", resolve);
-    worker.once("error", reject);
-    worker.once("exit", () => reject(new Error("the thread that unpacks it has ended")));
-  });
 }
 
 /** Unpack `.gz` bytes. */

@@ -69,6 +69,7 @@ describe("a lock", () => {
       ['"suite":"trixie"', '"suite":1', /suites/, line('"suites"')],
       [busybox.narHash, "sha256-x", /busybox/, line('"bootstrap"')],
       ['"packages": {', '"packages": [', /not JSON/, undefined],
+      ['"bootstrap": {', '"bootstrap": {"unpacker": ["../xz"],', /unpacker.*names/, line('"bootstrap"')],
     ];
     for (const [from, to, message, at] of cases) {
       expect(text).toContain(from);
@@ -80,6 +81,16 @@ describe("a lock", () => {
     const file = join(directory, "cut.json");
     writeFileSync(file, text.slice(0, text.length / 2));
     expect((await problemOfAsync(readLock(file))).code).toBe("lock-malformed");
+  });
+
+  it("may name what unpacks packages", () => {
+    const named = { ...lock, bootstrap: { ...lock.bootstrap, unpacker: ["libc6", "xz-utils"] } };
+    expect(parseLock(formatLock(named), "x")).toEqual(named);
+    expect(parseLock(formatLock(lock), "x").bootstrap).not.toHaveProperty("unpacker");
+    const source = openPackageSource({ lock: named });
+    expect(problemOf(() => source.unpacker()).code).toBe("package-not-locked");
+    expect(source.missing).toEqual(["libc6"]);
+    expect(openPackageSource({ lock }).unpacker()).toBeUndefined();
   });
 
   it("with anything else in it is refused with a problem, never with another error", () => {

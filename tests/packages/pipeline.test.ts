@@ -1,15 +1,16 @@
 /**
  * The whole way: a signed archive, a lock, derivations, and trees in a store, built in a real sandbox.
  */
+import { randomBytes } from "node:crypto";
 import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { explainGone, hostSandbox, type PackageSet, withPackages } from "../../src/packages/index.ts";
 import type { ProblemError } from "../../src/problems/index.ts";
-import { openStore, type Store, type StoreObject } from "../../src/store/index.ts";
+import { openStore, type Store, type StoreObject, type StorePath } from "../../src/store/index.ts";
 import { type TestSandbox, testSandbox } from "../helpers/sandbox.ts";
-import { makeSigner, type Signer, type TarEntry, TestArchive, type TestPackage } from "./support/archive.ts";
+import { ar, deb, makeSigner, type Signer, type TarEntry, TestArchive, type TestPackage } from "./support/archive.ts";
 import { problemOfAsync } from "./support/problems.ts";
 
 let sandbox: TestSandbox | undefined;
@@ -17,6 +18,8 @@ let signer: Signer;
 let archive: TestArchive;
 let root: string;
 let bootstrap: TestPackage[];
+/** The host's xz as the packages that a lock would name, where it has one. */
+let unpacker: TestPackage[];
 
 const file = (name: string, body: string, mode = 0o644) => ({ name: `./${name}`, body, mode });
 const packages: TestPackage[] = [
@@ -52,6 +55,53 @@ const packages: TestPackage[] = [
   },
 ];
 
+const dir = { name: "./d", type: "2", link: "/nix/store" };
+const hostile: Readonly<Record<string, TestPackage["entries"]>> = {
+  dots: [file("a/../../../../../../tmp/osmod-escaped", "x"), { name: "../../../tmp/osmod-escaped", body: "x" }],
+  absolute: [
+    { name: "/tmp/osmod-escaped", body: "x" },
+    { name: "//nix/store/osmod-escaped", body: "x" },
+  ],
+  through: [dir, { name: "./d/osmod-escaped", body: "x" }],
+  parent: [
+    { name: "./d", type: "2", link: ".." },
+    { name: "./d/osmod-escaped", body: "x" },
+  ],
+  hardlink: [
+    { name: "./etc-passwd", type: "1", link: "/etc/passwd" },
+    { name: "./etc-passwd", body: "x" },
+  ],
+  device: [{ name: "./mem", type: "3" }],
+  pipe: [{ name: "./pipe", type: "6" }],
+  replaced: [dir, { name: "./d/", type: "5", mode: 0o755 }, { name: "./d/osmod-escaped", body: "x" }],
+  setuid: [file("su", "x", 0o6755)],
+  garbage: [{ name: "./x", type: "Z", body: "x" }],
+};
+
+const needsSandbox = (context: { skip: (note: string) => void }) => {
+  if (sandbox === undefined) context.skip("no sandbox on this machine");
+};
+
+function hostXz(): TestPackage[] {
+  const library = "lib/x86_64-linux-gnu";
+  const names = ["ld-linux-x86-64.so.2", "libc.so.6", "liblzma.so.5"];
+  if (![...names.map((name) => `/${library}/${name}`), "/usr/bin/xz"].every(existsSync)) return [];
+  const libraries = (wanted: readonly string[]) =>
+    wanted.map((name) => ({
+      name: `./usr/${library}/${name}`,
+      body: readFileSync(`/${library}/${name}`),
+      mode: 0o755,
+    }));
+  return [
+    { fields: { Package: "libc6", Version: "2.0" }, entries: libraries(names.slice(0, 2)) },
+    { fields: { Package: "liblzma5" }, entries: libraries(names.slice(2)) },
+    {
+      fields: { Package: "xz-utils", Depends: "liblzma5" },
+      entries: [{ name: "./usr/bin/xz", body: readFileSync("/usr/bin/xz"), mode: 0o755 }],
+    },
+  ];
+}
+
 const options = () => ({
   lockFile: join(root, "osmod.lock.json"),
   root: join(root, "a store"),
@@ -77,6 +127,7 @@ beforeAll(async () => {
       entries: [file("usr/lib/x86_64-linux-gnu/libc.so.6", "libc"), file("usr/share/doc/libc6/x", "")],
     },
   ];
+  unpacker = hostXz();
 }, 60_000);
 afterAll(() => archive.close());
 beforeEach(async () => {
@@ -171,7 +222,8 @@ describe("evaluating with packages", () => {
 });
 
 describe("the bootstrap", () => {
-  it("unpacks bubblewrap and what it needs beside the store, once", async () => {
+  it("unpacks bubblewrap and what it needs beside the store, once", async (context) => {
+    needsSandbox(context);
     const { source, mirrors } = await withPackages(options(), () => 1);
     const at = join(root, "a store");
     const prefix = await hostSandbox({ root: at, source, mirrors }).prepare();
@@ -180,7 +232,8 @@ describe("the bootstrap", () => {
     expect(lstatSync(prefix.at(-1)!).mode & 0o111).not.toBe(0);
     const place = join(at, "nix/var/osmod/bootstrap");
     expect(readdirSync(place)).toHaveLength(1);
-    expect(readdirSync(join(place, readdirSync(place)[0]!, "usr"))).toEqual(["bin", "lib"]);
+    expect(readdirSync(join(place, readdirSync(place)[0]!, "usr"))).toEqual(["bin", "lib", "lib64"]);
+    expect(readdirSync(join(place, readdirSync(place)[0]!, "usr/lib/x86_64-linux-gnu"))).toEqual(["libc.so.6"]);
     const before = archive.requests.length;
     expect(await hostSandbox({ root: at, source, mirrors }).prepare()).toEqual(prefix);
     expect(archive.requests.length).toBe(before);
@@ -212,9 +265,6 @@ describe("in a store", () => {
     return { at: store.physical(value.path), store };
   }
   const read = (...path: string[]) => readFileSync(join(...path), "utf8");
-  const needsSandbox = (context: { skip: (note: string) => void }) => {
-    if (sandbox === undefined) context.skip("no sandbox on this machine");
-  };
 
   it("a package's tree is what its archive has, without setuid", async (context) => {
     needsSandbox(context);
@@ -226,53 +276,81 @@ describe("in a store", () => {
     expect(read(at, "usr/share/doc/web/copyright")).toBe("free");
   }, 30_000);
 
-  it("a hostile package's tree is its own, or no tree at all", async (context) => {
+  it("a package of an archive with xz is unpacked by that, to the same tree; a lock from before keeps its paths", async (context) => {
+    needsSandbox(context);
+    if (unpacker.length === 0) return context.skip("no xz on this machine");
+    const packed = packages.map((entry) => ({ ...entry, compression: "xz" as const }));
+    await archive.publish([...bootstrap, ...packed]);
+    const before = await build((pkgs) => pkgs.web!.unpacked);
+    expect(lockText()).not.toContain('"unpacker"');
+    await archive.publish([...bootstrap, ...unpacker, ...packed]);
+    const kept = await build((pkgs) => [pkgs.web!.unpacked, pkgs["base-files"]!.unpacked][0]!);
+    expect(kept.at).toBe(before.at);
+    expect(lockText()).toContain('"base-files"');
+
+    rmSync(join(root, "osmod.lock.json"));
+    const now = await build((pkgs) => pkgs.web!.unpacked);
+    expect(lockText()).toContain('"unpacker": ["libc6","liblzma5","xz-utils"]');
+    expect(now.at).not.toBe(before.at);
+    const [own, former] = [now, before].map(({ at, store }) => store.info(`/nix/store/${basename(at)}` as StorePath));
+    expect(own?.narHash).toBe(former?.narHash);
+    expect(own?.references).toEqual([]);
+    // What only the lock names is found by the lock alone.
+    const known = lockText();
+    await archive.publish([...bootstrap, ...packed]);
+    expect((await build((pkgs) => pkgs.web!.unpacked)).at).toBe(now.at);
+    expect(lockText()).toBe(known);
+  }, 30_000);
+
+  it("a package whose xz file is cut off is no tree", async (context) => {
     if (sandbox === undefined) return context.skip("no sandbox on this machine");
-    const dir = { name: "./d", type: "2", link: "/nix/store" };
-    const hostile: Readonly<Record<string, TestPackage["entries"]>> = {
-      dots: [file("a/../../../../../../tmp/osmod-escaped", "x"), { name: "../../../tmp/osmod-escaped", body: "x" }],
-      absolute: [
-        { name: "/tmp/osmod-escaped", body: "x" },
-        { name: "//nix/store/osmod-escaped", body: "x" },
-      ],
-      through: [dir, { name: "./d/osmod-escaped", body: "x" }],
-      parent: [
-        { name: "./d", type: "2", link: ".." },
-        { name: "./d/osmod-escaped", body: "x" },
-      ],
-      hardlink: [
-        { name: "./etc-passwd", type: "1", link: "/etc/passwd" },
-        { name: "./etc-passwd", body: "x" },
-      ],
-      device: [{ name: "./mem", type: "3" }],
-      pipe: [{ name: "./pipe", type: "6" }],
-      replaced: [dir, { name: "./d/", type: "5", mode: 0o755 }, { name: "./d/osmod-escaped", body: "x" }],
-      setuid: [file("su", "x", 0o6755)],
-      garbage: [{ name: "./x", type: "Z", body: "x" }],
-    };
-    const names = Object.keys(hostile);
+    if (unpacker.length === 0) return context.skip("no xz on this machine");
+    const body = randomBytes(300_000).toString("base64");
+    const whole = deb([file("usr/share/big", body)], "xz");
+    const at = whole.indexOf("data.tar.xz");
+    const data = whole.subarray(at + 60, whole.length - 100_000);
     await archive.publish([
       ...bootstrap,
-      ...names.map((name) => ({ fields: { Package: name }, entries: hostile[name] as TarEntry[] })),
+      ...unpacker,
+      { fields: { Package: "cut" }, file: ar([["data.tar.xz", data]]) },
     ]);
-    const { pkgs } = await withPackages(options(), (set) => names.map((name) => set[name]!.path));
-    const own = openStore({ root: join(root, "a store"), sandbox: sandbox.tool });
-    for (const name of names) {
-      const error: unknown = await own.realise([pkgs[name] as StoreObject]).catch((thrown: unknown) => thrown);
-      if (error !== undefined) {
-        expect((error as ProblemError).problems[0].code, name).toMatch(/^(builder-failed|nar-file-special)$/);
-      } else {
-        for (const entry of readdirSync(own.physical(pkgs[name]!.path), { recursive: true, withFileTypes: true })) {
-          const at = join(entry.parentPath, entry.name);
-          expect(lstatSync(at).mode & 0o7000, at).toBe(0);
-          expect(entry.isFile() || entry.isDirectory() || entry.isSymbolicLink(), at).toBe(true);
+    const { value } = await withPackages(options(), (pkgs) => pkgs["cut"]!.unpacked);
+    const store = openStore({ root: join(root, "a store"), sandbox: sandbox.tool });
+    expect((await problemOfAsync(store.realise([value]))).code).toBe("builder-failed");
+    expect(store.info(value.outPath)).toBeUndefined();
+  }, 30_000);
+
+  it.for(["gz", "xz"] as const)(
+    "a hostile package's tree, of a %s file, is its own, or no tree at all",
+    { timeout: 60_000 },
+    async (compression, context) => {
+      if (sandbox === undefined) return context.skip("no sandbox on this machine");
+      if (compression === "xz" && unpacker.length === 0) return context.skip("no xz on this machine");
+      const names = Object.keys(hostile);
+      await archive.publish([
+        ...bootstrap,
+        ...(compression === "xz" ? unpacker : []),
+        ...names.map((name) => ({ fields: { Package: name }, entries: hostile[name] as TarEntry[], compression })),
+      ]);
+      const { pkgs } = await withPackages(options(), (set) => names.map((name) => set[name]!.path));
+      const own = openStore({ root: join(root, "a store"), sandbox: sandbox.tool });
+      for (const name of names) {
+        const error: unknown = await own.realise([pkgs[name] as StoreObject]).catch((thrown: unknown) => thrown);
+        if (error !== undefined) {
+          expect((error as ProblemError).problems[0].code, name).toMatch(/^(builder-failed|nar-file-special)$/);
+        } else {
+          for (const entry of readdirSync(own.physical(pkgs[name]!.path), { recursive: true, withFileTypes: true })) {
+            const at = join(entry.parentPath, entry.name);
+            expect(lstatSync(at).mode & 0o7000, at).toBe(0);
+            expect(entry.isFile() || entry.isDirectory() || entry.isSymbolicLink(), at).toBe(true);
+          }
         }
       }
-    }
-    for (const place of [root, "/tmp", "/nix/store"]) expect(existsSync(join(place, "osmod-escaped"))).toBe(false);
-    expect(readdirSync(join(root, "a store/nix/store")).filter((name) => !/^[0-9a-z]{32}-/.test(name))).toEqual([]);
-    expect((await own.verify()).findings).toEqual([]);
-  }, 60_000);
+      for (const place of [root, "/tmp", "/nix/store"]) expect(existsSync(join(place, "osmod-escaped"))).toBe(false);
+      expect(readdirSync(join(root, "a store/nix/store")).filter((name) => !/^[0-9a-z]{32}-/.test(name))).toEqual([]);
+      expect((await own.verify()).findings).toEqual([]);
+    },
+  );
 
   it("a merged tree is one usr-merged root with everything in its place", async (context) => {
     needsSandbox(context);

@@ -1,9 +1,8 @@
-/** Unpacking xz: what is large, in another thread, which needs what was built. */
+/** Unpacking xz. */
 import { randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { describe, expect, it } from "vitest";
-
-const { unxz } = (await import("../../dist/packages/xz.js" as string)) as typeof import("../../src/packages/xz.ts");
+import { unxz } from "../../src/packages/xz.ts";
 
 const u32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);

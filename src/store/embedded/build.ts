@@ -20,7 +20,7 @@ import type { Derivation } from "../objects.ts";
 import { type StorePath, storeBaseName } from "../path.ts";
 import { builderEnvironment } from "./environment.ts";
 import { logFile } from "./layout.ts";
-import { LIMITS, limited, Patience, type TimeLimits } from "./limits.ts";
+import { LIMITS, Patience, type TimeLimits } from "./limits.ts";
 import { LogFollower, lastLines } from "./log.ts";
 import { diskFull, sandboxUnavailable } from "./problems.ts";
 import { fixedCheck, type Made, publish } from "./publish.ts";
@@ -29,7 +29,7 @@ import { SANDBOX_ETC, type SandboxInput, sandboxArgv } from "./sandbox.ts";
 import type { Scratch } from "./scratch.ts";
 import { seccompFilter } from "./seccomp.ts";
 import type { State } from "./state.ts";
-import { FILTER_DESCRIPTOR, supervise } from "./supervise.ts";
+import { FILTER_DESCRIPTOR, type supervise } from "./supervise.ts";
 import { canonicalise, removeTree } from "./trees.ts";
 
 /** How to run a builder. */
@@ -38,6 +38,8 @@ export interface BuildOptions {
   readonly tool: readonly string[];
   /** Where it may write. */
   readonly scratch: Scratch;
+  /** Runs it. */
+  readonly supervise: typeof supervise;
   readonly signal: AbortSignal;
   /** Called when the builder has ended well: the next may run while this one's outputs are hashed. */
   readonly ended?: () => void;
@@ -128,12 +130,12 @@ const FILTER = "filter.bpf";
 async function run(state: State, drv: Derivation, argv: readonly string[], options: BuildOptions): Promise<void> {
   const file = logFile(state.layout, drv.drvPath);
   const log = openSync(file, "w", 0o644);
-  const filter = openSync(`${state.layout.etc}/${FILTER}`, "r");
+  const filter = `${state.layout.etc}/${FILTER}`;
   const follower = options.onLine === undefined ? undefined : new LogFollower(file, options.onLine);
   const patience = new Patience(file, options.time ?? {});
   try {
     const ending = AbortSignal.any([options.signal, patience.signal]);
-    const [code, signal] = await supervise(limited(argv), log, filter, ending).catch(notStarted);
+    const [code, signal] = await options.supervise({ argv, log: file, filter }, ending).catch(notStarted);
     options.signal.throwIfAborted();
     const timedOut = patience.problem(drv.name, file);
     if (timedOut !== undefined) throw new ProblemError([timedOut]);
@@ -144,7 +146,6 @@ async function run(state: State, drv: Derivation, argv: readonly string[], optio
     // The builder could write to it, so it could also have made it a program that runs as its owner.
     fchmodSync(log, 0o644);
     closeSync(log);
-    closeSync(filter);
   }
 }
 

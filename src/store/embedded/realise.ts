@@ -15,6 +15,7 @@ import type { Derivation, Source, StoreObject } from "../objects.ts";
 import type { StorePath } from "../path.ts";
 import type { RealiseOptions, SandboxTool } from "../store.ts";
 import { build } from "./build.ts";
+import { Supervisors } from "./fork-server.ts";
 import { originsOf } from "./graph.ts";
 import { interrupted, ioProblem } from "./problems.ts";
 import { publishText } from "./publish.ts";
@@ -24,8 +25,12 @@ import { Slots } from "./slots.ts";
 import { addSource } from "./sources.ts";
 import type { State } from "./state.ts";
 import { Substituter } from "./substitute.ts";
+import { beginSync } from "./sync.ts";
 
 const DEFAULT_FETCHES = 8;
+
+/** Paths that are worth beginning to write before the end. */
+const MUCH = 100;
 
 /** Failures after which other downloads still tell something new. */
 const LOCAL_FAILURES: ReadonlySet<string> = new Set(["fetch-not-found", "hash-mismatch"]);
@@ -62,6 +67,7 @@ export class Realisation {
   readonly #tool: SandboxTool;
   readonly #options: RealiseOptions;
   readonly #scratches: ScratchPool;
+  readonly #supervisors = new Supervisors();
   readonly #jobs: Slots;
   readonly #fetches: Slots;
   readonly #stop = new AbortController();
@@ -72,6 +78,8 @@ export class Realisation {
   #ranks: ReadonlyMap<Derivation, number> = new Map();
   readonly #substituter: Substituter | undefined;
   #cause: unknown;
+  /** Paths that were made when the disk was last told to write. */
+  #written = 0;
   #prefix: Promise<readonly string[]> | undefined;
 
   /** Paths to be made again although they are valid; one leaves the set when it was. */
@@ -92,12 +100,20 @@ export class Realisation {
     // Every running job listens; that is no leak.
     setMaxListeners(0, this.#stop.signal);
     this.#scratches = new ScratchPool(state.temporaries);
-    this.#jobs = new Slots(options.maxJobs ?? availableParallelism());
+    this.#jobs = new Slots(options.maxJobs ?? availableParallelism(), () => this.#useSpareTime());
     const maxFetches = options.maxFetches ?? DEFAULT_FETCHES;
     this.#fetches = new Slots(maxFetches);
     if (caches.substituters.length > 0) {
       this.#substituter = substituterFor(state, caches, { ...options, maxFetches, signal: this.#stop.signal });
     }
+  }
+
+  /** A builder less than could run: the last ones wait for each other, and the disk may as well write what the others made. */
+  #useSpareTime(): void {
+    const { made, layout } = this.#state;
+    if (made.size < this.#written + MUCH) return;
+    this.#written = made.size;
+    beginSync(layout.store);
   }
 
   /** Make the targets valid, or throw everything that went wrong. */
@@ -117,6 +133,7 @@ export class Realisation {
     } finally {
       signal?.removeEventListener("abort", stop);
       this.#scratches.close();
+      this.#supervisors.close();
     }
     this.#describe(targets);
     if (signal?.aborted === true) throw new ProblemError([interrupted()], { cause: signal.reason });
@@ -215,6 +232,7 @@ export class Realisation {
       build(this.#state, drv, {
         tool,
         scratch,
+        supervise: this.#supervisors.next(),
         signal: this.#stop.signal,
         again: this.#again,
         ended,

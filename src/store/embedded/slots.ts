@@ -5,9 +5,12 @@
 export class Slots {
   #free: number;
   readonly #waiting: { readonly rank: number; readonly start: () => void }[] = [];
+  readonly #spare: () => void;
 
-  constructor(count: number) {
+  /** `spare` is called whenever a slot is left and nobody waits for it. */
+  constructor(count: number, spare: () => void = () => {}) {
     this.#free = Math.max(1, Math.floor(count));
+    this.#spare = spare;
   }
 
   /** Run `work` when a slot is free. The slot is free again when it is done, or earlier, when it says so. */
@@ -20,8 +23,12 @@ export class Slots {
       left = true;
       // Handed over directly, so that nobody who comes now gets in first.
       const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next.start();
+      if (next !== undefined) {
+        next.start();
+        return;
+      }
+      this.#free++;
+      this.#spare();
     };
     try {
       return await work(leave);

@@ -1,39 +1,50 @@
 /**
  * Running a program to its end, and the end of all it started.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { guard } from "./guardian.ts";
+import { limited } from "./limits.ts";
 
 /** The descriptor under which a supervised program finds its filter. */
 export const FILTER_DESCRIPTOR = 4;
 
+/** A program to be run within the limits of builders, and the files that it writes to and reads from; both are there. */
+export interface Supervised {
+  readonly argv: readonly string[];
+  readonly log: string;
+  readonly filter: string;
+}
+
+/** How a program ended: its exit code, or what killed it. */
+export type Ended = readonly [code: number | null, signal: NodeJS.Signals | null];
+
 /**
- * Run a program in a process group of its own, with what it says going to the file `log` and an open file `filter` to
- * read; a signal kills the whole group. Answers the exit code or what killed it; a program that cannot be started is
- * thrown as Node throws it.
+ * Run a program in a process group of its own; a signal kills the whole group. A program that cannot be started is thrown
+ * as Node throws it.
  *
  * The builder's end is the end of all that it started (sandbox.ts). When it is killed, bubblewrap is gone first: every
  * process of the builder has inherited descriptor 3, a pipe nobody writes to, and its end is that of the last of them.
  */
-export function supervise(
-  argv: readonly string[],
-  log: number,
-  filter: number,
-  signal: AbortSignal,
-): Promise<[code: number | null, signal: NodeJS.Signals | null]> {
+export function supervise(supervised: Supervised, signal: AbortSignal): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const [program = "", ...args] = argv;
+    const [program = "", ...args] = limited(supervised.argv);
     const nothing = openSync("/dev/null", "r");
+    const log = openSync(supervised.log, "r+");
+    const filter = openSync(supervised.filter, "r");
     const stdio: ("ignore" | "pipe" | number)[] = ["ignore", log, log, "pipe", filter];
     for (const fd of inherited()) {
       while (stdio.length <= fd) stdio.push("ignore");
       if (fd > FILTER_DESCRIPTOR) stdio[fd] = nothing;
     }
     // Some reasons not to start are thrown here (then the promise rejects), others told by the event.
-    const child = withUmask(() => spawn(program, args, { cwd: "/", env: {}, stdio, detached: true }));
-    closeSync(nothing);
+    let child: ChildProcess;
+    try {
+      child = withUmask(() => spawn(program, args, { cwd: "/", env: {}, stdio, detached: true }));
+    } finally {
+      for (const fd of [nothing, log, filter]) closeSync(fd);
+    }
     const ended = child.pid === undefined ? () => {} : guard(child.pid);
     const kill = (): void => {
       try {

@@ -1,4 +1,5 @@
 /** A small Debian archive, made up and signed on the spot, and a server for it. */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -54,8 +55,8 @@ export function ar(members: readonly (readonly [name: string, body: Uint8Array])
   return Buffer.concat(parts);
 }
 
-/** A package file with these entries as its data; like real ones it lists every directory. */
-export function deb(given: readonly TarEntry[]): Buffer {
+/** A package file with these entries as its data; like real ones it lists every directory. `xz` by the program of that name. */
+export function deb(given: readonly TarEntry[], compression: "gz" | "xz" = "gz"): Buffer {
   const directories = new Set<string>(["./"]);
   for (const { name } of given) {
     const parts = name.replace(/\/$/, "").split("/");
@@ -69,7 +70,10 @@ export function deb(given: readonly TarEntry[]): Buffer {
   return ar([
     ["debian-binary", Buffer.from("2.0\n")],
     ["control.tar.gz", gzipSync(tar([]))],
-    ["data.tar.gz", gzipSync(tar(entries))],
+    [
+      `data.tar.${compression}`,
+      compression === "gz" ? gzipSync(tar(entries)) : execFileSync("xz", ["-c"], { input: tar(entries) }),
+    ],
   ]);
 }
 
@@ -79,6 +83,9 @@ export type Fields = { readonly [field: string]: string };
 export interface TestPackage {
   readonly fields: Fields & { readonly Package: string };
   readonly entries?: readonly TarEntry[];
+  readonly compression?: "gz" | "xz";
+  /** Instead of one made of the entries. */
+  readonly file?: Uint8Array;
 }
 
 export interface Signer {
@@ -200,9 +207,9 @@ export class TestArchive {
   }
 
   async #suite(suite: string, packages: readonly TestPackage[], release: Fields): Promise<void> {
-    const paragraphs = packages.map(({ fields, entries }) => {
+    const paragraphs = packages.map(({ fields, entries, compression, file }) => {
       const all: { [field: string]: string } = { Version: "1.0", Architecture: "amd64", ...fields };
-      const bytes = deb(entries ?? []);
+      const bytes = file ?? deb(entries ?? [], compression);
       const filename = `pool/main/${all["Package"]}_${all["Version"]}_${all["Architecture"]}.deb`;
       this.write(filename, bytes);
       Object.assign(all, { Filename: filename, Size: String(bytes.length), SHA256: hash(bytes), ...fields });

@@ -120,11 +120,11 @@ export function resolveKernel(
   return { package: kernel, release: found.name.slice("linux-image-".length) };
 }
 
-/** kmod with the libraries it opens when it meets a compressed module. */
+/** kmod with the libraries it opens when it meets a compressed module, and what decompresses many. */
 export function moduleTools(pkgs: PackageSet): Derivation {
   return pkgs.mergedTree(
     "kmod",
-    ["kmod", "liblzma5", "libzstd1", "zlib1g"].map((name) => pkgs[name]!),
+    ["kmod", "liblzma5", "libzstd1", "xz-utils", "zlib1g"].map((name) => pkgs[name]!),
   );
 }
 
@@ -136,6 +136,7 @@ export function indexModules(
   extra: readonly StoreObject[],
 ): Derivation {
   const dir = `usr/lib/modules/${release}`;
+  const tools = moduleTools(pkgs);
   const script = `
 set -e
 tree="$out/${dir}"
@@ -144,13 +145,17 @@ cp -R ${kernel}/${dir} "$out/usr/lib/modules/"
 chmod -R u+w "$tree"
 for extra in ${shWords(extra.map(String))}; do mkdir -p "$tree/updates"; cp -R "$extra/${dir}/." "$tree/updates/"; done
 chmod -R u+w "$tree"
-find "$tree" -name '*.ko.xz' -print0 | xargs -0 -r -n 50 -P "$NIX_BUILD_CORES" unxz
+# Whoever removes what it has decompressed forces it to the disk first, a file at a time: xz is told to keep it.
+libraries=${tools}/usr/lib/x86_64-linux-gnu
+find "$tree" -name '*.ko.xz' -print0 |
+  xargs -0 -r -n 50 -P "$NIX_BUILD_CORES" "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" ${tools}/usr/bin/xz -dkT1
+find "$tree" -name '*.ko.xz' -exec rm -f {} +
 ln -s "$out/usr/lib/modules" /build/base/usr/lib/modules
 ln -s usr/lib /build/base/lib
 run depmod -b /build/base ${release}
 rm -f "$tree/build" "$tree/source"
 `;
-  return pkgs.runCommand("kernel-modules", { tree: moduleTools(pkgs) }, script);
+  return pkgs.runCommand("kernel-modules", { tree: tools }, script);
 }
 
 /**
