@@ -7,7 +7,6 @@
  */
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { setTimeout } from "node:timers/promises";
 import type { Evaluation } from "../lib/index.ts";
 import {
   hostSandbox,
@@ -19,6 +18,7 @@ import {
 } from "../packages/index.ts";
 import { defaultRoot, openNixStore, openStore, type SandboxTool, type Store } from "../store/index.ts";
 import { evalMachine, LOCK_NAME, loadMachine, type Machine, vmOf } from "../vm/index.ts";
+import { SandboxAhead } from "./sandbox-ahead.ts";
 import { chosenStore, type StoreKind } from "./store-choice.ts";
 import { phase } from "./timing.ts";
 
@@ -74,23 +74,14 @@ export async function evaluateMachine<T>(
   const loading = loadMachine(path);
   loading.catch(() => stop.abort());
   const onProgress = (line: string): void => void loading.then(() => say(line)).catch(() => {});
-  let sandbox: SandboxTool | undefined;
-  let unpacking: Promise<void> | undefined;
-  const onSource = (source: PackageSource, mirrors: Mirrors): void => {
-    const root = defaultRoot();
-    if (!builds || kind === "nix" || existsSync(join(root, "nix/store"))) return;
-    unpacking = new Promise((onUnpacking) => {
-      sandbox = hostSandbox({ root, source, mirrors, onProgress, signal, onUnpacking });
-      // What goes wrong is told when a builder needs it.
-      sandbox.prepare().catch(() => {});
-    });
-  };
+  const ahead =
+    builds && kind === "embedded" ? new SandboxAhead({ root: defaultRoot(), onProgress, signal }) : undefined;
+  const onSource = (source: PackageSource, mirrors: Mirrors): void => ahead?.begin(source, mirrors);
   try {
     const result = await withPackages({ ...how, lockFile, onProgress, onSource, signal }, async (pkgs) => {
       const { module } = await loading;
       phase("load machine");
-      // A fast network has it at once, and then another process has work while this one evaluates; a slow one is not waited for.
-      if (unpacking !== undefined) await Promise.race([unpacking, setTimeout(FETCHED_WITHIN_MS)]);
+      await ahead?.underWay();
       const evaluation = evalMachine(module, { pkgs });
       return take({ evaluation, rest, pkgs, vm: () => vmOf(evaluation) });
     });
@@ -98,15 +89,13 @@ export async function evaluateMachine<T>(
     if (result.lockChanged) say(`locked ${locked} packages in ${lockFile}`);
     phase("evaluate");
     const { value, pkgs, lockChanged } = result;
-    return { value, pkgs, lockFile, lockChanged, locked, store: storeWith(kind, result, sandbox) };
+    return { value, pkgs, lockFile, lockChanged, locked, store: storeWith(kind, result, ahead?.tool) };
   } catch (error) {
     stop.abort();
     await loading;
     throw error;
   }
 }
-
-const FETCHED_WITHIN_MS = 200;
 
 /** The store that builds: Nix's, or the embedded one, whose builders are isolated by the bubblewrap that the lock pins. */
 export function storeWith(

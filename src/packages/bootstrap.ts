@@ -143,6 +143,7 @@ async function prepareSandbox(options: HostSandboxOptions): Promise<readonly str
   if (existsSync(place)) return programAt(place);
   options.onProgress?.(`fetching ${BUBBLEWRAP} and its libraries`);
   mkdirSync(parent, { recursive: true });
+  removeLeft(parent);
   const work = mkdtempSync(`${place}.`);
   try {
     const { mirrors, signal } = options;
@@ -160,6 +161,15 @@ async function prepareSandbox(options: HostSandboxOptions): Promise<readonly str
     rmSync(work, { recursive: true, force: true });
   }
   return programAt(place);
+}
+
+/** What killed processes left. Whoever is still at work began less than an hour ago. */
+function removeLeft(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const place = join(parent, name);
+    const made = statSync(place, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (name.includes(".") && Date.now() - made > 3_600_000) rmSync(place, { recursive: true, force: true });
+  }
 }
 
 const run = promisify(execFile);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedStore, openNixStore, openStore, type Store } from "../../src/store/index.ts";
 import { Installed } from "../helpers/installed.ts";
+import { OtherMachine, sshServer } from "../helpers/machine.ts";
 import { hasNix, runNix, TestFolder } from "../helpers/nix.ts";
 
 describe.skipIf(!hasNix)("the minimal machine by Nix", () => {
@@ -75,6 +76,27 @@ describe.skipIf(!hasNix)("the minimal machine by Nix", () => {
     expect(outputs.map((path) => [path, nix.info(path)?.narHash])).toEqual(
       outputs.map((path) => [path, embedded.info(path)?.narHash]),
     );
+  });
+
+  it.skipIf(sshServer === undefined)("is built on another machine, all of it, with the same content", async () => {
+    const machine = await OtherMachine.start(folder, "machine", folder.nix("builder's root"));
+    try {
+      const sender = { ...folder.nix("sender's root", [`builders = ${machine.builder()}`]), ...machine.client };
+      const link = join(folder.path, "from-afar");
+      const words = ["build", "--store", "nix", "-j", "0", "-o", link, join(directory, "machine.ts")];
+      runNix({ ...sender, ...environment() }, process.execPath, home.main, ...words);
+      const here = openNixStore({ env: sender });
+      expect(readlinkSync(link)).toBe(here.physical(top));
+      const closure = embedded.closure([top]);
+      expect(here.closure([top])).toEqual(closure);
+      const hashes = closure.map((path) => embedded.info(path)?.narHash);
+      expect(closure.map((path) => here.info(path)?.narHash)).toEqual(hashes);
+      // What was made is on the machine that made it, and no log was written by a builder of this one.
+      const there = openNixStore({ env: machine.env });
+      expect(closure.map((path) => there.info(path)?.narHash)).toEqual(hashes);
+    } finally {
+      await machine.stop();
+    }
   });
 
   it("is linked, and kept from Nix's collector", () => {

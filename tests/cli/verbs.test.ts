@@ -1,5 +1,7 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -60,6 +62,35 @@ describe("the command line", () => {
       expect(all.match(/^error: /gm)).toHaveLength(101);
     } finally {
       rmSync(place, { recursive: true });
+    }
+  });
+
+  it("says of a file that cannot be loaded just that, and asks no archive any more", async () => {
+    const place = mkdtempSync(join(tmpdir(), "osmod broken "));
+    writeFileSync(join(place, "machine.ts"), "export default {{;\n");
+    // Takes connections and never answers.
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const env = {
+      ...process.env,
+      OSMOD_DEBIAN_MIRROR: `http://127.0.0.1:${(silent.address() as AddressInfo).port}`,
+      OSMOD_STORE_ROOT: join(place, "store"),
+    };
+    try {
+      const words = [join(projectRoot, "dist/cli/main.js"), "build", join(place, "machine.ts")];
+      const child = spawn(process.execPath, words, { env, stdio: ["ignore", "pipe", "pipe"] });
+      let said = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+      });
+      const [code] = await once(child, "close");
+      expect(code).toBe(1);
+      expect(said).toMatch(/^error: .*machine\.ts cannot be loaded.*\[machine-file-broken\]\n/);
+      expect(said).not.toContain("reading");
+      expect(existsSync(join(place, "osmod.lock.json"))).toBe(false);
+    } finally {
+      silent.close();
+      rmSync(place, { recursive: true, force: true });
     }
   });
 

@@ -183,6 +183,14 @@ describe("slots", () => {
     await Promise.all([first, ...others]);
     expect(order).toEqual(["soon", "soon, but came later", "late", "first is done"]);
   });
+
+  it("tell when one is left that nobody waits for", async () => {
+    const order: string[] = [];
+    const slots = new Slots(2, () => order.push("spare"));
+    const job = (name: string) => slots.use(async () => void order.push(name));
+    await Promise.all(["a", "b", "c"].map(job));
+    expect(order).toEqual(["a", "b", "c", "spare", "spare"]);
+  });
 });
 
 describe("ranks", () => {

@@ -57,6 +57,7 @@ class ForkServer {
     // In a session of its own: what ends this process with its group is for this one to hear, and to end builders in order.
     this.#process = fork(program, {
       cwd: "/",
+      env: {},
       execArgv: [],
       stdio: ["ignore", "ignore", "ignore", "ipc"],
       detached: true,
