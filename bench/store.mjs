@@ -94,8 +94,10 @@ async function unpacking(place, runs) {
   );
   const packages = value.inputDerivations.map((input) => input.derivation).filter((drv) => debOf(drv) !== undefined);
   const files = packages.map(debOf);
+  // What unpacks them was there before them, as dpkg was.
+  const unpackers = packages.flatMap((drv) => drv.inputDerivations.map((input) => input.derivation));
   await store.realise(packages);
-  for (const source of [...files, ...value.inputSources])
+  for (const source of new Set([...unpackers, ...value.inputSources]))
     store.addRoot(join(place, `root-${source.path.slice(11)}`), source.path);
   const dpkg = has("dpkg-deb");
   const seconds = { dpkg: [], unpack: [], both: [] };
