@@ -30,7 +30,8 @@ export class SandboxAhead {
 
   /** Begin, where packages were found. What goes wrong is told when a builder needs it. */
   begin(source: PackageSource, mirrors: Mirrors): void {
-    if (existsSync(join(this.#options.root, "nix/store"))) return;
+    // Where the lock has less than the machine needs, it is asked again with the archive behind it, for the same bubblewrap.
+    if (this.#tool !== undefined || existsSync(join(this.#options.root, "nix/store"))) return;
     this.#unpacking = new Promise((onUnpacking) => {
       this.#tool = hostSandbox({ ...this.#options, source, mirrors, onUnpacking });
       this.#tool.prepare().catch(() => onUnpacking());
