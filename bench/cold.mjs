@@ -19,6 +19,7 @@ const bootable = "mmdebstrap, with the kernel and its initrd";
 const whole = "mmdebstrap, with the kernel, QEMU and Samba";
 
 export async function measure({ runs }) {
+  const installed = has("mmdebstrap");
   const places = [];
   const place = (prefix) => {
     places.push(mkdtempSync(join(tmpdir(), prefix)));
@@ -49,7 +50,7 @@ export async function measure({ runs }) {
     for (let i = 0; i < runs; i += 1) {
       seconds.build.push(osmod("build"));
       seconds.vm.push(osmod("build-vm"));
-      if (!has("mmdebstrap")) continue;
+      if (!installed) continue;
       seconds.bare.push(mmdebstrap([]));
       seconds.bootable.push(mmdebstrap([KERNEL]));
       seconds.whole.push(mmdebstrap([KERNEL, ...TOOLS]));
@@ -60,7 +61,7 @@ export async function measure({ runs }) {
       rmSync(directory, { recursive: true, force: true });
     }
   }
-  const note = has("mmdebstrap") ? {} : { note: "not installed, not measured" };
+  const note = installed ? {} : { note: "not installed, not measured" };
   return [
     { suite: "cold", what: bare, seconds: seconds.bare, ...note },
     { suite: "cold", what: bootable, seconds: seconds.bootable, ...note },

@@ -4,7 +4,7 @@ import { basename, resolve } from "node:path";
 import { explainGone, requireFetchable } from "../packages/index.ts";
 import type { BuildEvent, Derivation, Plan, Store } from "../store/index.ts";
 import { parse, type Syntax, wholeNumber } from "./arguments.ts";
-import { evaluateMachine } from "./evaluate.ts";
+import { type EvaluateOptions, evaluateMachine } from "./evaluate.ts";
 import { showProgress, showWarnings } from "./progress.ts";
 import { chosenStore } from "./store-choice.ts";
 import { phase } from "./timing.ts";
@@ -82,7 +82,7 @@ async function build(goal: Goal, argv: readonly string[], signal: AbortSignal): 
     maxSilentTime: values["max-silent-time"],
   };
   if (values["dry-run"]) {
-    const { store, drv } = await evaluated(goal.attribute, positionals, given, false);
+    const { store, drv } = await evaluated(goal.attribute, positionals, given);
     const plan = await store.planWithCaches([drv], { signal, onEvent: showWarnings() });
     phase("plan");
     printPlan(plan, values.json);
@@ -137,8 +137,7 @@ export interface Built {
 async function evaluated(
   attribute: Attribute,
   positionals: readonly string[],
-  { signal, store: choice }: BuildOptions,
-  builds: boolean,
+  { signal, store: choice, builds = false }: Pick<EvaluateOptions, "signal" | "store" | "builds">,
 ): Promise<Built> {
   const { value, store, lockFile } = await evaluateMachine(
     positionals,
@@ -160,7 +159,7 @@ export async function realised(
   positionals: readonly string[],
   options: BuildOptions,
 ): Promise<Built> {
-  const built = await evaluated(attribute, positionals, options, true);
+  const built = await evaluated(attribute, positionals, { ...options, builds: true });
   await realise({ ...built, drvs: [built.drv] }, options);
   return built;
 }

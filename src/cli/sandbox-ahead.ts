@@ -34,7 +34,11 @@ export class SandboxAhead {
     if (this.#tool !== undefined || existsSync(join(this.#options.root, "nix/store"))) return;
     this.#unpacking = new Promise((onUnpacking) => {
       this.#tool = hostSandbox({ ...this.#options, source, mirrors, onUnpacking });
-      this.#tool.prepare().catch(() => onUnpacking());
+      // There may be nothing to unpack.
+      this.#tool.prepare().then(
+        () => onUnpacking(),
+        () => onUnpacking(),
+      );
     });
   }
 

@@ -39,12 +39,12 @@ export function createPackageSet(options: PackageSetOptions): PackageSet {
     },
   };
   const fetched = (record: PackageRecord): Derivation => fetchPackage(tools, record, mirrors);
-  let unpacker: { readonly xz: Derivation | undefined } | undefined;
+  let xz: Derivation | undefined;
   const unpacked = memoized((record: PackageRecord): Derivation => {
-    unpacker ??= { xz: xzOf(source.unpacker()?.map(fetched)) };
-    return unpackPackage(tools, record, fetched(record), unpacker.xz);
+    const unpacker = source.unpacker();
+    if (unpacker !== undefined) xz ??= unpackXz(tools, unpacker.map(fetched));
+    return unpackPackage(tools, record, fetched(record), xz);
   });
-  const xzOf = (files: readonly Derivation[] | undefined) => (files === undefined ? undefined : unpackXz(tools, files));
   const resolve = (roots: readonly Package[], how: ClosureOptions = {}): Resolution =>
     source.resolve(
       roots.map((root) => root.name),

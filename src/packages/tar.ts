@@ -63,19 +63,6 @@ export function readTar(bytes: Uint8Array, name: string): Tree {
   return damaged(name, "its end is missing");
 }
 
-/** Lay trees over each other; where two have one path, directories join and anything else is the later one's. */
-export function overlayTrees(trees: readonly Tree[]): Tree {
-  return trees.reduce((below, above) => {
-    if (below.type !== "directory" || above.type !== "directory") return above;
-    const entries = new Map(below.entries);
-    for (const [name, tree] of above.entries) {
-      const under = entries.get(name);
-      entries.set(name, under === undefined ? tree : overlayTrees([under, tree]));
-    }
-    return { type: "directory", entries };
-  });
-}
-
 /** What is at a path of a tree, without following symlinks. */
 export function treeAt(tree: Tree, path: string): Tree | undefined {
   let at: Tree | undefined = tree;

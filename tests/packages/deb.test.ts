@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readDeb } from "../../src/packages/deb.ts";
-import { overlayTrees, readTar, treeAt } from "../../src/packages/tar.ts";
+import { readTar, treeAt } from "../../src/packages/tar.ts";
 import { ProblemError } from "../../src/problems/index.ts";
 import type { Tree } from "../../src/store/index.ts";
 import { ar, deb, tar } from "./support/archive.ts";
@@ -103,27 +103,5 @@ describe("a package file", () => {
         }
       }),
     );
-  });
-});
-
-describe("trees laid over each other", () => {
-  it("join directories, and the later one wins elsewhere", () => {
-    const lower = readTar(
-      tar([
-        { name: "a/x", body: "1" },
-        { name: "a/y", body: "1" },
-      ]),
-      "x",
-    );
-    const upper = readTar(
-      tar([
-        { name: "a/y", body: "2" },
-        { name: "b", body: "2" },
-      ]),
-      "x",
-    );
-    const both = overlayTrees([lower, upper]);
-    expect(["a/x", "a/y", "b"].map((path) => text(treeAt(both, path)))).toEqual(["1", "2", "2"]);
-    expect(text(treeAt(lower, "a/y"))).toBe("1");
   });
 });

@@ -2,7 +2,7 @@
  * Running a program to its end, and the end of all it started.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { guard } from "./guardian.ts";
 import { limited } from "./limits.ts";
@@ -31,7 +31,7 @@ export function supervise(supervised: Supervised, signal: AbortSignal): Promise<
   return new Promise((resolve, reject) => {
     const [program = "", ...args] = limited(supervised.argv);
     const nothing = openSync("/dev/null", "r");
-    const log = openSync(supervised.log, "r+");
+    const log = openSync(supervised.log, constants.O_WRONLY);
     const filter = openSync(supervised.filter, "r");
     const stdio: ("ignore" | "pipe" | number)[] = ["ignore", log, log, "pipe", filter];
     for (const fd of inherited()) {

@@ -1,5 +1,5 @@
 /** Forcing what was written to the disk. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fsyncSync, lstatSync, openSync, readdirSync, writeFileSync } from "node:fs";
 import { toBytes, toPath } from "../nar/bytes.ts";
 
@@ -38,9 +38,13 @@ export function syncTree(path: string): void {
 
 /** Have the file system begin to write what it has, so that the sync that is waited for takes less. */
 export function beginSync(place: string): void {
-  spawn("sync", ["-f", place], { stdio: "ignore" })
+  syncing(place)
     .on("error", () => {})
     .unref();
+}
+
+function syncing(place: string): ChildProcess {
+  return spawn("sync", ["-f", place], { stdio: "ignore" });
 }
 
 /**
@@ -49,7 +53,7 @@ export function beginSync(place: string): void {
  */
 export async function syncFileSystem(place: string, trees: readonly string[]): Promise<void> {
   const code = await new Promise<number | null>((resolve) => {
-    const child = spawn("sync", ["-f", place], { stdio: "ignore" });
+    const child = syncing(place);
     child.once("error", () => resolve(null));
     child.once("close", resolve);
   });
